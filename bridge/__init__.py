@@ -1,0 +1,1 @@
+"""The bridge: OpenCode's hooks answered, spooled, flushed, measured."""
