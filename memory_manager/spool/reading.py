@@ -1,0 +1,191 @@
+"""What the spool knows: everything that only reads. Works on a read-only connection too."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+from memory_manager.spool.batches import Backlog, Batch, BatchState, Row, Status
+from memory_manager.spool.connection import SQL, connect, translated
+from memory_manager.spool.rows import backlog_of, batch_of, row_of, session_status_of
+from memory_manager.spool.sound import valid
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from memory_manager.model import EventKind, RawEvent
+
+#: Larger than any row number.
+END = 2**63 - 1
+
+
+class SpoolReader:
+    """One connection to the spool. Methods may raise `Unavailable`, `Rejected` or `Corrupt`."""
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        now: Callable[[], float] = time.time,
+        readonly: bool = False,
+        timeout: float = 5.0,
+    ) -> Self:
+        """Opens the spool at `path`, creating it unless `readonly`.
+
+        Args:
+            path: the SQLite file.
+            now: the clock, in seconds since the epoch.
+            readonly: for readers beside the one that writes.
+            timeout: longest wait for another writer, in seconds.
+        """
+        return cls(connect(path, readonly=readonly, timeout=timeout), path, now)
+
+    def __init__(
+        self, connection: sqlite3.Connection, path: Path, now: Callable[[], float]
+    ) -> None:
+        self._db = connection
+        self._path = path
+        self._now = now
+
+    # What waits
+
+    def backlog(self) -> list[Backlog]:
+        """Every session with something to flush or an open batch, longest waiting first."""
+        with self._reading() as db:
+            batches: dict[tuple[str, str], Batch] = {}
+            for row in db.execute(SQL["open_batches"]):
+                batch = batch_of(row)
+                batches.setdefault((batch.group, batch.session), batch)
+            waiting = [
+                backlog_of(row, batches.pop((row["group_id"], row["session"]), None))
+                for row in db.execute(SQL["pending_sessions"])
+            ]
+        # What is left was given up once and asked for again: all its rows are behind the cursor.
+        waiting += [
+            Backlog(group, session, 0, 0, 0, None, None, boundary=True, batch=batch)
+            for (group, session), batch in batches.items()
+        ]
+        return waiting
+
+    def batch(self, batch_id: int) -> Batch | None:
+        """The batch with this id as it stands now."""
+        with self._reading() as db:
+            row = db.execute(SQL["batch"], (batch_id,)).fetchone()
+        return None if row is None else batch_of(row)
+
+    def read(self, batch: Batch) -> list[RawEvent]:
+        """The batch's events, in the order in which they were appended."""
+        values = (batch.group, batch.session, batch.first_seq, batch.last_seq)
+        with self._reading() as db:
+            return [row_of(row).event for row in db.execute(SQL["batch_rows"], values)]
+
+    # Events
+
+    def tail(self, *, after: int = 0, flushed_since: float, limit: int) -> list[Row]:
+        """Rows after row `after` that are unflushed or were flushed later than `flushed_since`.
+
+        Oldest first, at most `limit`; the last row's `seq` is the next call's `after`.
+        """
+        values = {"after": after, "since": flushed_since, "limit": limit}
+        with self._reading() as db:
+            return [row_of(row) for row in db.execute(SQL["tail"], values)]
+
+    def flushed(self, since: float) -> list[tuple[int, float]]:
+        """(row, time) of what was flushed later than `since`, earliest first."""
+        with self._reading() as db:
+            return [tuple(row) for row in db.execute(SQL["flushed"], (since,))]
+
+    def history(
+        self,
+        group: str,
+        session: str,
+        kinds: Iterable[EventKind],
+        until: int = END,
+        clip: int = 2000,
+    ) -> list[RawEvent]:
+        """The session's events of `kinds` up to row `until`, ordered by time, flushed or not.
+
+        Light, for a whole session: content is clipped to `clip` characters, `diff` and `content`
+        are left out of the metadata. `output` stays: failures are read from it.
+        """
+        values = {
+            "group_id": group,
+            "session": session,
+            "until": until,
+            "clip": clip,
+            "kinds": json.dumps([str(kind) for kind in kinds]),
+        }
+        with self._reading() as db:
+            return [row_of(row).event for row in db.execute(SQL["history"], values)]
+
+    def session_events(
+        self, group: str, session: str, *, before: int = END, limit: int = 100
+    ) -> list[Row]:
+        """The session's newest rows before row `before`, newest first."""
+        values = (group, session, before, limit)
+        with self._reading() as db:
+            return [row_of(row) for row in db.execute(SQL["session_events"], values)]
+
+    def compacted_at(self, group: str, session: str) -> float | None:
+        """When the session's window was last compacted; None: never."""
+        with self._reading() as db:
+            row = db.execute(SQL["compacted_at"], (group, session)).fetchone()
+        return None if row is None else row[0]
+
+    def newest(self) -> int:
+        """The last row's number, 0 when there is none. Costs microseconds and waits for nobody."""
+        with self._reading() as db:
+            return int(db.execute(SQL["newest"]).fetchone()[0])
+
+    def status(self) -> Status:
+        """What an operator asks: what waits, how long, batches by state, for each session."""
+        counts: defaultdict[tuple[str, str], Counter[BatchState]] = defaultdict(Counter)
+        with self._reading() as db:
+            for group, session, state, count in db.execute(SQL["batch_states"]):
+                counts[group, session][BatchState(state)] = count
+            sessions = tuple(
+                session_status_of(row, counts[row["group_id"], row["session"]])
+                for row in db.execute(SQL["all_sessions"])
+            )
+        oldest = min((s.first_pending_at for s in sessions if s.first_pending_at), default=None)
+        return Status(
+            pending=sum(session.pending for session in sessions),
+            oldest_age=0.0 if oldest is None else max(0.0, self._now() - oldest),
+            batches=sum(counts.values(), Counter()),
+            sessions=sessions,
+        )
+
+    # Projects
+
+    def group_of(self, aliases: Iterable[str]) -> str | None:
+        """The group of the first alias that is known."""
+        with self._reading() as db:
+            for alias in aliases:
+                # A folder's name need not be UTF-8.
+                row = db.execute(SQL["alias"], (valid(alias),)).fetchone()
+                if row is not None:
+                    return str(row[0])
+        return None
+
+    # Upkeep
+
+    def size(self) -> int:
+        """Bytes of the database, the write-ahead log not counted."""
+        with self._reading() as db:
+            pages = db.execute("PRAGMA page_count").fetchone()[0]
+            return int(pages * db.execute("PRAGMA page_size").fetchone()[0])
+
+    def close(self) -> None:
+        """Closes the connection; further calls are a bug."""
+        self._db.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with translated(self._path):
+            yield self._db

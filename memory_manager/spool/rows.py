@@ -1,0 +1,105 @@
+"""Between the rows of SQLite and the values of the spool. Pure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from memory_manager.model import EventKind, RawEvent
+from memory_manager.spool.batches import (
+    Backlog,
+    Batch,
+    BatchState,
+    Row,
+    SessionStatus,
+    is_boundary,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def columns(event: RawEvent, now: float) -> tuple[str | float, ...]:
+    metadata = json.dumps(dict(event.metadata), ensure_ascii=False, separators=(",", ":"))
+    return (
+        event.event_id,
+        event.group,
+        event.session,
+        str(event.kind),
+        event.at,
+        now,
+        int(is_boundary(event)),
+        metadata,
+        event.content,
+    )
+
+
+def last_within(rows: Sequence[Any], limit_size: int) -> int:
+    last, size = int(rows[0][0]), int(rows[0][1])
+    for seq, more in rows[1:]:
+        size += more
+        if size > limit_size:
+            break
+        last = seq
+    return last
+
+
+def row_of(row: Any) -> Row:  # noqa: ANN401 - sqlite3.Row gives Any for every column
+    event = RawEvent(
+        row["event_id"],
+        row["group_id"],
+        row["session"],
+        EventKind(row["kind"]),
+        row["at"],
+        row["content"],
+        json.loads(row["metadata"]),
+    )
+    return Row(row["seq"], event, row["received_at"], row["flushed_at"])
+
+
+def batch_of(row: Any) -> Batch:  # noqa: ANN401 - as above
+    return Batch(
+        id=row["id"],
+        group=row["group_id"],
+        session=row["session"],
+        first_seq=row["first_seq"],
+        last_seq=row["last_seq"],
+        state=BatchState(row["state"]),
+        attempts=row["attempts"],
+        claims=row["claims"],
+        owner=row["owner"],
+        error=row["error"],
+        claimed_at=row["claimed_at"],
+        updated_at=row["updated_at"],
+        retry_at=row["retry_at"],
+    )
+
+
+def backlog_of(row: Any, batch: Batch | None) -> Backlog:  # noqa: ANN401 - as above
+    return Backlog(
+        group=row["group_id"],
+        session=row["session"],
+        pending=row["pending"],
+        tools=row["tools"],
+        prompts=row["prompts"],
+        first_at=row["first_pending_at"],
+        last_at=row["last_pending_at"],
+        boundary=bool(row["boundary"]),
+        batch=batch,
+    )
+
+
+def session_status_of(
+    row: Any,  # noqa: ANN401 - as above
+    batches: Mapping[BatchState, int],
+) -> SessionStatus:
+    return SessionStatus(
+        group=row["group_id"],
+        session=row["session"],
+        cursor=row["cursor"],
+        pending=row["pending"],
+        first_pending_at=row["first_pending_at"],
+        last_pending_at=row["last_pending_at"],
+        compacted_at=row["compacted_at"],
+        batches=batches,
+    )
