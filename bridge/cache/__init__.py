@@ -1,0 +1,1 @@
+"""Answers of the memory, kept for minutes in Valkey and never served once outdated."""
