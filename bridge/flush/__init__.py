@@ -1,0 +1,1 @@
+"""One session's batch becomes episodes, entities and facts."""
