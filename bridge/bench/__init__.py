@@ -1,0 +1,1 @@
+"""Measurements anyone can repeat: both sides in one run, medians and spread."""
