@@ -1,0 +1,1 @@
+"""The memory text given to the agent."""
