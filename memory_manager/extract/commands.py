@@ -284,7 +284,7 @@ def _is_test(words: tuple[str, ...]) -> bool:
 
 def _is_looking(words: tuple[str, ...]) -> bool:
     if words[0] == "git":
-        return words[1:2] == ("status",)
+        return words[1:2] in {("status",), ("ls-files",)}
     return words[0] in _LOOKING and not any(
         word in {"-delete", "-exec", "-execdir"} for word in words
     )
