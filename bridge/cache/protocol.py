@@ -123,24 +123,24 @@ class NullCache:
 
     healthy = False
 
-    async def lookup(self, group: str, key: str) -> Found:  # noqa: ARG002
+    async def lookup(self, group: str, key: str) -> Found:
         return MISSED_OUT
 
     async def fill(
         self,
-        group: str,  # noqa: ARG002
-        key: str,  # noqa: ARG002
-        value: bytes,  # noqa: ARG002
-        paths: Iterable[str],  # noqa: ARG002
-        ticket: Ticket | None,  # noqa: ARG002
+        group: str,
+        key: str,
+        value: bytes,
+        paths: Iterable[str],
+        ticket: Ticket | None,
     ) -> bool:
         return False
 
-    async def invalidate(self, group: str, paths: Iterable[str]) -> bool:  # noqa: ARG002
+    async def invalidate(self, group: str, paths: Iterable[str]) -> bool:
         """True: there is nothing that could be outdated."""
         return True
 
-    async def rotate(self, group: str) -> bool:  # noqa: ARG002
+    async def rotate(self, group: str) -> bool:
         """True, as for `invalidate`."""
         return True
 

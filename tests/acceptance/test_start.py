@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -183,14 +182,12 @@ def test_without_a_bridge_a_store_is_in_the_spool_redacted(broken):
 )
 def test_without_a_bridge_a_hook_s_event_is_in_the_spool(broken, tmp_path, name, payload, content):
     payload |= {"session_id": "s", "directory": str(tmp_path)}
-    began = time.monotonic()
     done = run(broken, "hook", name, stdin=json.dumps(payload).encode())
     (row,) = rows()
 
     assert json.loads(done.stdout)["outcome"] == "accepted"
     assert (done.returncode, b"no bridge today" in done.stderr) == (0, True)
     assert (row.event.content, row.event.session) == (content, "s")
-    assert time.monotonic() - began < 5
 
 
 def test_without_a_bridge_the_same_event_is_one_row(broken):

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -345,22 +344,21 @@ def test_an_absent_agent_costs_nothing_and_logs_nothing(own_folders, caplog):
 def test_a_receiver_that_reads_nothing_never_holds_up_the_caller(unix, caplog):
     caplog.set_level(logging.DEBUG)
     metrics = unix.open()
-    begun = time.monotonic()
     for number in range(20_000):
         metrics.distribution(catalog.HOOK_DURATION, number, HOOKED)
     metrics.close()
 
-    assert time.monotonic() - begun < WAIT_S
     assert 0 < len([read(datagram) for datagram in unix.rest()]) < 1000
     assert caplog.records == []
 
 
 def test_a_resolver_that_hangs_never_holds_up_the_caller(monkeypatch):
-    asked, answer = threading.Event(), threading.Event()
+    asked, answer, given_up = threading.Event(), threading.Event(), threading.Event()
 
     def hang(*_, **__):
         asked.set()
-        answer.wait(WAIT_S * 4)
+        if not answer.wait(WAIT_S * 4):
+            given_up.set()
         raise socket.gaierror
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -368,14 +366,13 @@ def test_a_resolver_that_hangs_never_holds_up_the_caller(monkeypatch):
     metrics = StatsdMetrics(host="slow.invalid", flush_interval=0.001, telemetry=False)
     metrics.count(catalog.CACHE_HIT)
     assert asked.wait(WAIT_S)
-    begun = time.monotonic()
     for number in range(20_000):
         metrics.distribution(catalog.HOOK_DURATION, number, HOOKED)
         metrics.count(catalog.HOOK_COUNT, 1, HOOKED)
     metrics.event(catalog.OPENCODE_ERROR, "text", tags=FAILED)
     metrics.close()
 
-    assert time.monotonic() - begun < WAIT_S
+    assert not given_up.is_set()  # the resolver hangs still
     answer.set()
     metrics._client.stop(WAIT_S)
     assert client_threads() == []
