@@ -38,6 +38,8 @@ from memory_manager import contract
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from memory_manager.model import Json
+
 
 def run(*, as_json: bool, quick: bool) -> int:
     """Measure, print the table (or JSON); 0 when every target was reached, else 1."""
@@ -192,24 +194,33 @@ def whole_process(rounds: int) -> list[Row]:
     ]
 
 
+#: What a fresh bridge is told first.
+_FIRST: dict[str, Json] = {
+    "file:write": {"path": "a.py", "session_id": "s"},
+    "error": {"message": "boom", "session_id": "s"},
+    "completion": {"task": "ship", "session_id": "s"},
+}
+
+
 def cold_start(rounds: int) -> list[Row]:
     """From no bridge to one that takes hooks, and to one with its engines."""
     accepting: list[float] = []
     ready: list[float] = []
-    for number in range(3 if rounds < 1000 else 5):
+    for _ in range(3 if rounds < 1000 else 5):
         with sandbox(QUIET) as box:
             began = time.perf_counter()
             box.start()
             with box.line() as line:
-                line.hook(
-                    "file:write", {"path": f"a{number}.py", "session_id": "s"}, str(box.folder)
-                )
+                for name, payload in _FIRST.items():
+                    reply = line.hook(name, payload, str(box.folder))
+                    if reply["outcome"] != "accepted":
+                        raise AssertionError(f"the bench reported {name} and got {reply}")
             accepting.append(time.perf_counter() - began)
             box.until_live()
             ready.append(time.perf_counter() - began)
     return [
         Row(
-            "cold: ensure, then a file hook accepted",
+            "cold: ensure, then file, error and completion hooks accepted",
             ms(median(accepting)),
             ms(max(accepting)),
             None,
