@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 type Dispatch = Callable[[str, dict[str, Json]], Awaitable[tuple[Json, dict[str, Json] | None]]]
 
 PARSE_ERROR, INVALID_REQUEST = -32700, -32600
+#: Connections that may wait to be taken.
+_BACKLOG = 512
 #: Requests of one connection that may be under way before its socket is left unread.
 _MOST_IN_FLIGHT = 64
 
@@ -190,11 +192,15 @@ class SocketServer:
                 f"the socket path {self.path} is longer than {contract.SOCKET_PATH_LIMIT} bytes; "
                 "set OPENCODE_MEM_SOCKET to a shorter one"
             )
-        self.path.unlink(missing_ok=True)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         mask = os.umask(0o177)
         try:
-            listener.bind(str(self.path))
+            # Listening before it has its name: whoever finds the socket is answered.
+            nameless = self.path.with_name(f".{os.getpid()}")
+            nameless.unlink(missing_ok=True)
+            listener.bind(str(nameless))
+            listener.listen(_BACKLOG)
+            nameless.replace(self.path)
         except OSError as error:
             listener.close()
             raise Unavailable(f"the socket {self.path} can't be opened: {error}") from error
@@ -202,7 +208,7 @@ class SocketServer:
             os.umask(mask)
         self._inode = self.path.stat().st_ino
         self._server = await self.loop.create_unix_server(
-            lambda: Connection(self), sock=listener, backlog=512
+            lambda: Connection(self), sock=listener, backlog=_BACKLOG
         )
 
     async def close(self, deadline: float) -> None:
