@@ -97,17 +97,19 @@ def replay(line: Line, story: Story, recorded: list[Call], tick: Callable[[], No
     """Every hook call of the recording, as the plugin makes it."""
     times: list[float] = []
     outcomes: Counter[str] = Counter()
+    notes: list[str] = []
     for call in recorded:
         began = time.perf_counter()
         reply = _hook(line, call.hook, call.payload)
         times.append(_since(began))
         outcomes[str(reply["outcome"])] += 1
+        if reply["outcome"] in {"invalid", "failed"}:
+            notes.append(f"{call.hook}: {reply.get('note', '')}")
         tick()
     story.hooks = dict(Counter(call.hook for call in recorded))
     story.outcomes = dict(outcomes)
     story.hook_median_ms = sorted(times)[len(times) // 2]
-    if {"invalid", "failed"} & outcomes.keys():
-        story.faults.append(f"hooks failed: {dict(outcomes)}")
+    story.faults += [f"a hook failed: {note}" for note in notes]
 
 
 def flush(line: Line, story: Story) -> None:
