@@ -161,6 +161,49 @@ class BridgeSettings(BaseSettings):
         description="Bytes of that index.",
     )
 
+    max_event_history: int = Field(
+        default=100_000,
+        ge=100,
+        le=10_000_000,
+        validation_alias=_names("max_event_history", "OPENCODE_MEM_MAX_EVENT_HISTORY"),
+        description="Events in the history behind timeline and live stream; oldest leave first.",
+    )
+    max_event_history_bytes: int = Field(
+        default=64 * 1024 * 1024,
+        ge=1024 * 1024,
+        le=16 * 1024**3,
+        validation_alias=_names("max_event_history_bytes", "OPENCODE_MEM_MAX_EVENT_HISTORY_BYTES"),
+        description="Bytes of that history.",
+    )
+    retention_days: float = Field(
+        default=120,
+        gt=0,
+        le=36_500,
+        validation_alias=_names("retention_days", "OPENCODE_MEM_RETENTION_DAYS"),
+        description="Flushed raw events older than this are purged, in days.",
+    )
+    max_storage_mb: int = Field(
+        default=1024,
+        ge=16,
+        le=1024 * 1024,
+        validation_alias=_names("max_storage_mb", "OPENCODE_MEM_MAX_STORAGE_MB"),
+        description="Largest size of the spool's file, in MiB: above it the oldest flushed raw events go.",
+    )
+    retention_ms: int = Field(
+        default=0,
+        ge=0,
+        le=36_500 * 86_400_000,
+        validation_alias=_names("retention_ms", _RAW + "RETENTION_MS"),
+        description="The same age in ms, instead of the days; 0: the days apply.",
+    )
+    port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        validation_alias=_names("port", "OPENCODE_MEM_PORT"),
+        description="Loopback port for HTTP, 0 picks one; unset: off until the page is opened.",
+    )
+
     @field_validator("valkey_url")
     @classmethod
     def _has_usable_port(cls, value: str) -> str:
@@ -180,3 +223,8 @@ class BridgeSettings(BaseSettings):
     def hook_deadline(self) -> float:
         """Seconds."""
         return self.hook_deadline_ms / 1000
+
+    @property
+    def retention(self) -> float:
+        """Seconds that a flushed raw event stays."""
+        return self.retention_ms / 1000 if self.retention_ms else self.retention_days * 86_400.0
