@@ -13,8 +13,14 @@ from metrics import catalog, open_metrics
 from metrics.recorder import Metrics, NullMetrics, RecordedMetrics, RefusedError
 from metrics.settings import MetricsSettings
 from metrics.statsd import StatsdMetrics
+from metrics.totals import Totals
 
-IMPLEMENTATIONS = {"null": NullMetrics, "recorded": RecordedMetrics, "statsd": StatsdMetrics}
+IMPLEMENTATIONS = {
+    "null": NullMetrics,
+    "recorded": RecordedMetrics,
+    "statsd": StatsdMetrics,
+    "totals": Totals,
+}
 
 ENTRIES = list(catalog.CATALOGUE.values())
 
@@ -32,10 +38,12 @@ def agent(monkeypatch):
 @pytest.fixture(params=IMPLEMENTATIONS)
 def metrics(request, agent):
     """Each implementation in turn; closed afterwards."""
-    if request.param == "statsd":
+    if request.param in {"statsd", "totals"}:
         opened = StatsdMetrics(
             host="127.0.0.1", port=agent.getsockname()[1], flush_interval=0, telemetry=False
         )
+        if request.param == "totals":
+            opened = Totals(opened)
     else:
         opened = IMPLEMENTATIONS[request.param]()
     yield opened
