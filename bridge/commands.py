@@ -12,13 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from bridge import params as given
 from bridge.context.render import bullets, neutral
+from bridge.params import Params
 from bridge.recall import CANDIDATES, Recall
 from memory_manager.errors import InvalidRequest, MemoryFault, Rejected, Unavailable
 from memory_manager.model import Hit, Json, RawEvent, iso
-from memory_manager.reporting import bulk, from_ingest, from_store, stored, taken_in
+from memory_manager.reporting import (
+    bulk,
+    from_ingest,
+    from_store,
+    standings_of_ingest,
+    stored,
+    taken_in,
+)
 from memory_manager.spool.events import new_event_id
-from memory_manager.spool.store import Spool
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -27,19 +35,17 @@ if TYPE_CHECKING:
     from bridge.parts import Parts
     from memory_manager.portable import Export
     from memory_manager.project import Project
-    from memory_manager.spool.batches import SessionStatus
 
-type Params = dict[str, Json]
 type Method = Callable[[Params], Awaitable[Json]]
 
 #: Seconds that a question by command may wait for the graph; the process outside waits longer.
 _PATIENCE_S = 5.0
 #: Seconds that a command waits for the graph of a bridge that has just been started.
 _ARRIVAL_S = 8.0
+#: Characters that take as long as the rest of an event does.
+_EVENT = 1000
 #: Tokens of a query's answer when nobody names a budget.
 _BUDGET = 4000
-#: Largest number that is taken for meant.
-_MOST = 1e15
 
 
 class Resident(Protocol):
@@ -84,9 +90,12 @@ class Commands:
         project = await self._project(params)
         minted, now = new_event_id(), parts.now()
         made: list[RawEvent] = []
+        (standing,) = standings_of_ingest([params], project, parts.opened)
 
         def make(counted: Counter[str]) -> list[RawEvent]:
-            made[:] = from_store(params, project, now, counted, minted=minted, at=now)
+            made[:] = from_store(
+                params, project, now, counted, minted=minted, at=now, standing=standing
+            )
             return made
 
         receipt = await parts.tailing.append(make, bulk(params))
@@ -111,11 +120,11 @@ class Commands:
 
     async def query(self, params: Params) -> Json:
         """A bullet list within a budget, and the hits behind it."""
-        text = _required(params, "text")
+        text = given.required(params, "text")
         project = await self._project(params)
-        limit = int(_amount(params, "limit") or 5)
-        budget = int(_amount(params, "budget") or _BUDGET)
-        directory = _text(params, "cwd") or ""
+        limit = int(given.amount(params, "limit") or 5)
+        budget = int(given.amount(params, "budget") or _BUDGET)
+        directory = given.text(params, "cwd") or ""
         with contextlib.suppress(Unavailable):
             await self._parts.graph_soon(_ARRIVAL_S)
         recalled = await self._recall.answer(
@@ -124,7 +133,7 @@ class Commands:
             project.paths_in(text, directory),
             patience=_PATIENCE_S,
             most=max(CANDIDATES, limit),
-            at=_number(params, "at"),
+            at=given.number(params, "at"),
         )
         if not recalled.complete and not recalled.hits:
             raise Unavailable("the graph does not answer and the spool knows nothing of it")
@@ -141,7 +150,7 @@ class Commands:
         """The project's entities, of one type or of all."""
         project = await self._project(params)
         graph = await self._parts.graph_soon(_ARRIVAL_S)
-        found = await graph.entities(project.group, _text(params, "type"))
+        found = await graph.entities(project.group, given.text(params, "type"))
         return {
             "entities": [
                 {**entity.attributes, "name": entity.name, "type": entity.type, "uuid": entity.uuid}
@@ -152,7 +161,7 @@ class Commands:
     async def export(self, params: Params) -> Json:
         """Write the project's graph to a file that only its owner can read."""
         project = await self._project(params)
-        path = Path(_required(params, "path"))
+        path = Path(given.required(params, "path"))
         if not path.is_absolute():
             raise InvalidRequest("path: not absolute; the client names the whole path")
         graph = await self._parts.graph_soon(_ARRIVAL_S)
@@ -172,20 +181,21 @@ class Commands:
         if not isinstance(items, list):
             raise InvalidRequest("events: not a list of objects")
         project = await self._project(params)
-        make = partial(from_ingest, items, params, project, parts.now())
-        receipt = await parts.tailing.append(make, bulk(items))
+        standings = standings_of_ingest(items, project, parts.opened)
+        make = partial(from_ingest, items, params, project, parts.now(), standings=standings)
+        receipt = await parts.tailing.append(make, bulk(items) + _EVENT * len(items))
         self._sweep.news()
         return taken_in(items, receipt)
 
     async def flush(self, params: Params) -> Json:
         """Flush one session, or everything."""
         parts = self._parts
-        session = _text(params, "session")
+        session = given.text(params, "session")
         if session is None:
             report = await self._sweep.flush_all()
         else:
-            known = {item.session for item in await parts.spool.call(_sessions)}
-            if session not in known:
+            known = await parts.spool.call(lambda spool: spool.status(1, session=session))
+            if not known.sessions:
                 raise InvalidRequest(f"session: no session {session[:80]!r} in the spool")
             report = await self._sweep.flush_all(session=session)
         return {
@@ -199,14 +209,14 @@ class Commands:
     async def status(self, _params: Params) -> Json:
         """How the bridge is."""
         parts = self._parts
-        spool = await parts.spool.call(Spool.status)
+        spool = await parts.spool.call(lambda store: store.status(0))
         return {
             **await self._resident.health(),
             "spool": {
                 "pending": spool.pending,
                 "oldest_age_s": round(spool.oldest_age, 3),
                 "batches": {str(state): count for state, count in spool.batches.items()},
-                "sessions": len(spool.sessions),
+                "sessions": spool.session_count,
             },
             "tail": {"events": len(parts.tailing.tail), "evicted": parts.tailing.tail.evicted},
         }
@@ -221,12 +231,8 @@ class Commands:
         return {}
 
     async def _project(self, params: Params) -> Project:
-        named = _text(params, "group") or _text(params, "project") or ""
-        return await self._parts.projects.of(_text(params, "cwd") or "", named)
-
-
-def _sessions(spool: Spool) -> tuple[SessionStatus, ...]:
-    return spool.status().sessions
+        named = given.text(params, "group") or given.text(params, "project") or ""
+        return await self._parts.projects.of(given.text(params, "cwd") or "", named)
 
 
 def _hit(hit: Hit) -> Json:
@@ -260,37 +266,3 @@ def _write(path: Path, dump: Export) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise Rejected(f"path: {path} can't be written: {reason}") from error
-
-
-def _text(params: Params, name: str) -> str | None:
-    value = params.get(name)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise InvalidRequest(f"{name}: not a string")
-    return value
-
-
-def _required(params: Params, name: str) -> str:
-    value = _text(params, name)
-    if not value or not value.strip():
-        raise InvalidRequest(f"{name}: missing or empty")
-    return value
-
-
-def _number(params: Params, name: str) -> float | None:
-    value = params.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidRequest(f"{name}: not a number")
-    if not -_MOST <= value <= _MOST:
-        raise InvalidRequest(f"{name}: not a number from -{_MOST:.0e} to {_MOST:.0e}")
-    return float(value)
-
-
-def _amount(params: Params, name: str) -> float | None:
-    value = _number(params, name)
-    if value is not None and value < 1:
-        raise InvalidRequest(f"{name}: less than 1")
-    return value

@@ -7,6 +7,7 @@ nothing keeps nothing.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections import OrderedDict
@@ -47,7 +48,16 @@ _SELECT = """
 SELECT session, message, group_id, at, outcome, tokens, block FROM injections
 WHERE session = ? AND message = ?
 """
-_PURGE = "DELETE FROM injections WHERE at < ?"
+_NEWEST = """
+SELECT session, message, group_id, at, outcome, tokens, block FROM injections
+WHERE block <> '' AND (:group_id IS NULL OR group_id = :group_id)
+  AND (:session IS NULL OR session = :session) AND (at, session, message) < (:at, :before, :message)
+ORDER BY at DESC, session DESC, message DESC LIMIT :limit
+"""
+_PURGE = """
+DELETE FROM injections WHERE (session, message) IN (
+  SELECT session, message FROM injections WHERE at < ? ORDER BY at LIMIT ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +141,41 @@ class Ledger:
             if row is not None and row.block and row.group == group
         }
 
-    def purge(self, older_than: float) -> int:
-        """Forget rows from before that time; returns how many went."""
+    def newest(
+        self,
+        *,
+        group: str | None = None,
+        session: str | None = None,
+        before: tuple[float, str, str] = (math.inf, "", ""),
+        limit: int = 50,
+    ) -> list[Injection]:
+        """What messages were given, newest first; what was given nothing is left out.
+
+        Args:
+            group: only in this project.
+            session: only in this session.
+            before: (at, session, message) of the last one that is known already.
+            limit: at most so many.
+        """
+        at, last, message = before
+        values = {
+            "group_id": group,
+            "session": session,
+            "at": at,
+            "before": last,
+            "message": message,
+            "limit": limit,
+        }
+        try:
+            return [Injection(*row) for row in self._db.execute(_NEWEST, values).fetchall()]
+        except sqlite3.DatabaseError as error:
+            raise _translated(error) from error
+
+    def purge(self, older_than: float, limit: int = 500) -> int:
+        """Forget at most `limit` rows from before that time; returns how many went."""
         self._recent.clear()
         try:
-            return self._db.execute(_PURGE, (older_than,)).rowcount
+            return self._db.execute(_PURGE, (older_than, limit)).rowcount
         except sqlite3.DatabaseError as error:
             raise _translated(error) from error
 

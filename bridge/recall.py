@@ -212,6 +212,7 @@ def _encoded(hits: Sequence[Hit]) -> bytes:
             hit.paths,
             hit.source,
             hit.invalid_at,
+            [round(share, 4) for share in hit.shares],
         )
         for hit in hits
     ]
@@ -222,9 +223,25 @@ def _decoded(value: bytes) -> tuple[Hit, ...] | None:
     """The hits of a cached answer; None when it is not one (a miss then)."""
     try:
         rows = json.loads(value)
-        return tuple(
-            Hit(uuid, kind, text, at, score, session, tuple(event_ids), tuple(paths), source, ended)
-            for uuid, kind, text, at, score, session, event_ids, paths, source, ended in rows
-        )
+        return tuple(_hit(*row) for row in rows)
     except (ValueError, TypeError):
         return None
+
+
+def _hit(  # noqa: PLR0913, PLR0917 - the columns of `_encoded`, in their order
+    uuid: str,
+    kind: str,
+    text: str,
+    at: float,
+    score: float,
+    session: str,
+    event_ids: list[str],
+    paths: list[str],
+    source: str,
+    invalid_at: float | None,
+    shares: list[float],
+) -> Hit:
+    return Hit(
+        uuid, kind, text, at, score, session, tuple(event_ids), tuple(paths), source, invalid_at,
+        tuple(shares),
+    )  # fmt: skip

@@ -49,6 +49,8 @@ class EventKind(StrEnum):
     COMPACTION = "compaction"
     #: The session was created, ended or deleted.
     SESSION = "session"
+    #: What a batch came to; made by the flush, never reported.
+    SUMMARY = "summary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,10 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One piece of memory that answers a question, best first by `score` (higher is better)."""
+    """One piece of memory that answers a question, best first by `score` (higher is better).
+
+    `shares` is what words, meaning and neighbourhood brought to the score, before age took its part.
+    """
 
     uuid: str
     kind: str
@@ -175,6 +180,7 @@ class Hit:
     paths: tuple[str, ...] = ()
     source: str = ""
     invalid_at: float | None = None
+    shares: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from memory_manager.model import Hit
 
 #: Names this way of ranking in cache keys: change it whenever answers may change.
-VERSION = "1"
+VERSION = "2"
 
 
 class Channel(StrEnum):
@@ -73,6 +73,9 @@ class Weights:
     beside: float = 0.25
     #: Share of common words from which two texts say the same.
     same: float = 0.85
+    #: A summary of a batch says a bit of everything that the batch's own episodes say whole: with
+    #: this share of its score it comes behind what it sums up, and before what is less relevant.
+    summary: float = 0.6
 
 
 DEFAULT = Weights()
@@ -126,11 +129,14 @@ def rank(
     now = asked.now if asked.now is not None else newest
     scored = []
     for candidate in merged:
-        relevance = _relevance(asked, candidate, best, weights)
+        shares = _shares(asked, candidate, best, weights)
+        relevance = sum(shares)
         if relevance >= weights.floor:
             age = max(0.0, now - candidate.hit.at)
             fresh = 1.0 - weights.recency * (1.0 - 0.5 ** (age / weights.half_life))
-            scored.append(replace(candidate.hit, score=round(relevance * fresh, 6)))
+            held = weights.summary if _is_summary(candidate.hit) else 1.0
+            score = round(relevance * fresh * held, 6)
+            scored.append(replace(candidate.hit, score=score, shares=shares))
     scored.sort(key=lambda hit: (-hit.score, -hit.at, hit.uuid))
     return _varied(_beside_the_best(scored, weights), limit, weights.same)
 
@@ -160,29 +166,38 @@ def _is_fact(hit: Hit) -> bool:
     return hit.kind == "fact"
 
 
+def _is_summary(hit: Hit) -> bool:
+    return hit.kind == "summary"
+
+
 def _best_text(candidates: Iterable[Candidate]) -> dict[bool, float]:
     best: dict[bool, float] = {}
     for candidate in candidates:
+        if _is_summary(candidate.hit):
+            # It names everything: what says one thing whole is not measured by it.
+            continue
         score = candidate.evidence.get(Channel.TEXT, 0.0)
         kind = _is_fact(candidate.hit)
         best[kind] = max(score, best.get(kind, 0.0))
     return best
 
 
-def _relevance(
+def _shares(
     asked: Question, candidate: Candidate, best: Mapping[bool, float], weights: Weights
-) -> float:
+) -> tuple[float, float, float]:
+    """What words, meaning and neighbourhood each bring: relevance is their sum."""
     evidence = candidate.evidence
     cover = coverage(asked.words, candidate.hit, weights.words_enough)
-    top = best.get(_is_fact(candidate.hit), 0.0)
-    share = evidence.get(Channel.TEXT, 0.0) / top if top > 0.0 else 0.0
+    said = evidence.get(Channel.TEXT, 0.0)
+    top = best.get(_is_fact(candidate.hit), 0.0) or said
+    share = min(1.0, said / top) if top > 0.0 else 0.0
     text = cover * (0.6 + 0.4 * share)
     span = weights.vector_full - weights.vector_from
     vector = min(1.0, max(0.0, (evidence.get(Channel.VECTOR, 0.0) - weights.vector_from) / span))
     near = evidence.get(Channel.NEAR, 0.0)
     if asked.paths and not asked.paths.isdisjoint(candidate.hit.paths):
         near = 1.0
-    return weights.text * text + weights.vector * vector + weights.near * near
+    return weights.text * text, weights.vector * vector, weights.near * near
 
 
 def coverage(words: Sequence[str], hit: Hit, enough: float) -> float:

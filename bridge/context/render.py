@@ -102,10 +102,17 @@ def bullets(hits: Iterable[Hit], budget: int) -> list[str]:
     return lines
 
 
+_FRAME = tokens(f"{HEAD}\n{_LABEL}\n\n{TAIL}\n")
+
+
+def fitting(hits: Iterable[Hit], budget: int) -> int:
+    """How many of the hits `block` has room for."""
+    return len(bullets(hits, budget - _FRAME))
+
+
 def block(hits: Iterable[Hit], budget: int) -> str:
     """The context for a message: fenced, labelled, at most `budget` tokens; "" for no hits."""
-    frame = tokens(f"{HEAD}\n{_LABEL}\n\n{TAIL}\n")
-    lines = bullets(hits, budget - frame)
+    lines = bullets(hits, budget - _FRAME)
     if not lines:
         return ""
     return "\n".join([HEAD, _LABEL, neutral("\n".join(lines)), TAIL])
