@@ -1,0 +1,92 @@
+"""What the bridge does by itself: retention, gauges, and noticing a disk that takes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.ledger import Injection
+from memory_manager.errors import Rejected
+from memory_manager.spool.store import Spool
+from metrics import catalog
+
+
+def keep(bridge, **settings):
+    parts = bridge.app.parts
+    parts.settings = parts.settings.model_copy(update=settings)
+
+
+async def full(bridge, *, yes=True):
+    """The spool's file may not grow any more, or may again."""
+
+    def limit(spool):
+        pages = spool._db.execute("PRAGMA page_count").fetchone()[0]
+        spool._db.execute(f"PRAGMA max_page_count = {pages if yes else 2**30:d}").fetchall()
+
+    await bridge.app.parts.spool.call(limit)
+
+
+async def test_flushed_events_leave_after_their_time_and_are_counted(bridge):
+    for number in range(3):
+        said = {"message": f"it broke {number}", "session_id": "old", "event_id": f"e{number}"}
+        await bridge.hook("error", said)
+    await bridge.call("flush")
+    await bridge.hook("error", {"message": "again", "session_id": "s", "event_id": "waits"})
+    keep(bridge, retention_ms=1)
+    await bridge.app.parts.spool.call(lambda spool: setattr(spool, "_now", lambda: 4e9))
+    bridge.app.parts.now = lambda: 4e9
+
+    await bridge.app.upkeep.settle()
+
+    assert [row.event.event_id for row in await bridge.rows()] == ["waits"]
+    assert bridge.recorded.total(catalog.PURGED) == 3
+
+
+async def test_the_ledger_forgets_what_is_older_than_retention(bridge):
+    ledger = bridge.app.parts.ledger
+    for name, at in (("old", 1.0), ("new", bridge.app.now())):
+        ledger.put(Injection("s", name, "g", at, "injected", 3, "block"))
+    await bridge.app.upkeep.settle()
+    assert [row.message for row in ledger.newest()] == ["new"]
+
+
+async def test_a_full_disk_is_said_and_recovery_needs_no_restart(bridge):
+    await full(bridge)
+    large = "x" * 60_000
+    reply = await bridge.hook("error", {"message": large, "event_id": "lost"})
+    assert reply["outcome"] == "failed"
+    assert "spool" in reply["note"]
+    assert (await bridge.call("status"))["disk"] != "ok"
+    assert (await bridge.call("raw_events_status"))["disk"] != "ok"
+
+    await full(bridge, yes=False)
+    reply = await bridge.hook("error", {"message": large, "event_id": "lost"})
+    assert reply["outcome"] == "accepted"
+    assert (await bridge.call("status"))["disk"] == "ok"
+
+
+async def test_a_round_finds_by_itself_that_the_disk_takes_again(bridge):
+    bridge.app.parts.tailing.refused(Rejected("no space"))
+    bridge.app.parts.tailing.refused(Rejected("no space"))
+    assert bridge.recorded.total(catalog.ERRORS, where="disk") == 1
+    await bridge.app.upkeep.round()
+    assert bridge.app.parts.tailing.fault == ""
+
+
+async def test_a_round_tells_the_spool_and_the_degradation(bridge):
+    await bridge.hook("error", {"message": "it broke", "event_id": "e"})
+    await bridge.app.upkeep.round()
+    assert bridge.recorded.values(catalog.SPOOL_PENDING)[-1] == 1
+    assert bridge.recorded.values(catalog.DEGRADATION)
+    samples = await bridge.app.parts.spool.call(lambda spool: spool.report(0, 4e9, 1))
+    assert samples.buckets[0].pending == 1
+
+
+@pytest.mark.parametrize("clients", [0, 1])
+async def test_the_bridge_ends_when_nobody_needs_it_and_nothing_waits(bridge, clients):
+    keep(bridge, idle_exit_s=1)
+    upkeep = bridge.app.upkeep
+    upkeep._clients = lambda: clients
+    upkeep._active -= 3600
+    await bridge.app.parts.spool.call(Spool.backlog)
+    await upkeep.round()
+    assert bridge.app.ended.is_set() == (clients == 0)
