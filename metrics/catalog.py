@@ -117,6 +117,13 @@ OPENCODE_ERROR = Event(
     (ERROR_NAME,),
 )
 
+GAVE_UP = Event(
+    "OpenCode Memory Batch Gave Up",
+    "",
+    "A batch of raw events that could not be stored in all its attempts and waits for a hand.",
+    (ERROR_NAME,),
+)
+
 HOOK_COUNT = Counter(
     "opencode.memory.hook_count", "call", "Hook calls by outcome.", (HOOK, HOOK_OUTCOME)
 )
@@ -144,6 +151,9 @@ SPOOL_PENDING = Gauge(
 )
 SPOOL_OLDEST_AGE = Gauge(
     "opencode.memory.spool_oldest_age", "second", "Age of the oldest raw event not yet flushed."
+)
+PURGED = Counter(
+    "opencode.memory.purged", "event", "Flushed raw events that retention removed from disk."
 )
 TAIL_EVENTS = Gauge(
     "opencode.memory.tail_events", "event", "Raw events in the tail that every question reads."

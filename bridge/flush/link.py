@@ -16,6 +16,7 @@ from bridge.flush.messages import (
     Beat,
     Failed,
     Flushed,
+    Gone,
     Order,
     Ready,
     order_line,
@@ -26,6 +27,8 @@ from memory_manager.errors import Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from bridge.flush.messages import Report, Work
 
 _log = logging.getLogger(__name__)
 
@@ -60,9 +63,26 @@ class FlushWorker:
         Raises:
             MemoryFault: as the worker reports it; `Unavailable` also when it died or hung.
         """
+        report = await self._ordered(batch, "flush", beat, silence)
+        if isinstance(report, Gone):
+            raise Unavailable("the flush worker found nothing to flush")
+        return report
+
+    async def summarise(
+        self, batch: int, *, beat: Callable[[], None], silence: float
+    ) -> Flushed | Gone:
+        """Have the summary of a completed batch written; `Gone` when its events are.
+
+        The arguments and errors are those of `flush`.
+        """
+        return await self._ordered(batch, "summary", beat, silence)
+
+    async def _ordered(
+        self, batch: int, work: Work, beat: Callable[[], None], silence: float
+    ) -> Flushed | Gone:
         async with self._turn:
             process = await self._running()
-            order = Order(next(self._ids), batch)
+            order = Order(next(self._ids), batch, work)
             try:
                 report = await self._carried_out(process, order, beat, silence)
             except BaseException:
@@ -131,7 +151,7 @@ class FlushWorker:
         order: Order,
         beat: Callable[[], None],
         silence: float,
-    ) -> Flushed | Failed:
+    ) -> Flushed | Gone | Failed:
         assert process.stdin is not None  # noqa: S101 - it was started with a pipe
         try:
             process.stdin.write(order_line(order))
@@ -145,14 +165,14 @@ class FlushWorker:
             except TimeoutError as error:
                 raise Unavailable(f"the flush worker hung for {silence:.0f} s") from error
             match report:
-                case Flushed(id=order.id) | Failed(id=order.id):
+                case Flushed(id=order.id) | Gone(id=order.id) | Failed(id=order.id):
                     return report
                 case Beat():
                     beat()
                 case _:
                     _log.warning("the flush worker answered out of turn: %s", report)
 
-    async def _report(self, process: asyncio.subprocess.Process) -> Beat | Flushed | Failed | Ready:
+    async def _report(self, process: asyncio.subprocess.Process) -> Report:
         assert process.stdout is not None  # noqa: S101 - it was started with a pipe
         line = await process.stdout.readline()
         if not line.endswith(b"\n"):

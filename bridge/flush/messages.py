@@ -7,7 +7,8 @@ heavy passes through the bridge's event loop.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Literal
 
 from memory_manager.errors import Corrupt, InvalidRequest, MemoryFault, Rejected, Unavailable
 
@@ -22,12 +23,19 @@ _KINDS: dict[str, type[MemoryFault]] = {
 }
 
 
+type Work = Literal["flush", "summary"]
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Flush this batch; its range stands in the spool."""
+    """Flush this batch, or write the summary alone of one that was flushed without.
+
+    Its range stands in the spool.
+    """
 
     id: int
     batch: int
+    work: Work = "flush"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +47,10 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Flushed:
-    """The range is in the graph, or there was nothing in it worth keeping (`skipped`)."""
+    """The range is in the graph, or there was nothing in it worth keeping (`skipped`).
+
+    `summary` is "" where a summary would say no more than the episodes do.
+    """
 
     id: int
     episodes: int = 0
@@ -47,6 +58,16 @@ class Flushed:
     facts: int = 0
     paths: tuple[str, ...] = ()
     skipped: bool = False
+    summary: str = ""
+    tags: tuple[str, ...] = ()
+    tags_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """There is nothing to sum up: the range's events have been purged, all or some."""
+
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +90,7 @@ class Ready:
     pid: int
 
 
-type Report = Beat | Flushed | Failed | Ready
+type Report = Beat | Flushed | Failed | Gone | Ready
 
 
 def failed(id_: int, fault: MemoryFault) -> Failed:
@@ -80,7 +101,7 @@ def failed(id_: int, fault: MemoryFault) -> Failed:
 
 def order_line(order: Order) -> bytes:
     """An order, to send."""
-    return _line([order.id, order.batch])
+    return _line([order.id, order.batch, order.work])
 
 
 def order_from(line: bytes) -> Order:
@@ -97,8 +118,10 @@ def report_line(report: Report) -> bytes:
             return _line(["beat", id_])
         case Failed(id_, kind, reason):
             return _line(["failed", id_, kind, reason])
-        case Flushed(id_, episodes, entities, facts, paths, skipped):
-            return _line(["flushed", id_, episodes, entities, facts, paths, skipped])
+        case Gone(id_):
+            return _line(["gone", id_])
+        case Flushed():
+            return _line(["flushed", *astuple(report)])
 
 
 def report_from(line: bytes) -> Report:
@@ -117,8 +140,11 @@ def report_from(line: bytes) -> Report:
             case "failed":
                 return Failed(*fields)
             case "flushed":
-                id_, episodes, entities, facts, paths, skipped = fields
-                return Flushed(id_, episodes, entities, facts, tuple(paths), skipped)
+                id_, episodes, entities, facts, paths, skipped, summary, tags, version = fields
+                counts = (episodes, entities, facts, tuple(paths), skipped)
+                return Flushed(id_, *counts, summary, tuple(tags), version)
+            case "gone":
+                return Gone(*fields)
             case _:
                 fault = f"{name!r} is no report"
     except (ValueError, TypeError) as error:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tenacity import RetryCallState, wait_exponential
 
-from memory_manager.spool.batches import Backlog, BatchState
+from memory_manager.spool.batches import Backlog, Batch, BatchState
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tenacity.wait import wait_base
 
     from bridge.settings import BridgeSettings
@@ -52,11 +54,11 @@ class Agenda:
     next_at: float | None
 
 
-def agenda(waiting: list[Backlog], now: float, policy: FlushPolicy) -> Agenda:
+def agenda(waiting: Sequence[Backlog], now: float, policy: FlushPolicy) -> Agenda:
     """What is due at `now` and when the next session may be."""
     due: list[Backlog] = []
     next_at: float | None = None
-    for backlog in waiting:
+    for backlog in ended(waiting):
         at = due_at(backlog, policy)
         if at is None:
             continue
@@ -65,6 +67,24 @@ def agenda(waiting: list[Backlog], now: float, policy: FlushPolicy) -> Agenda:
         else:
             next_at = at if next_at is None else min(next_at, at)
     return Agenda(tuple(due), next_at)
+
+
+def ended(waiting: Sequence[Backlog]) -> list[Backlog]:
+    """The same, with a boundary for each session that a new one of its project has taken over from.
+
+    Nobody says that a session was left with `/new`; that another one began after its last event
+    does. A session that only goes on beside it began before.
+    """
+    newest: dict[str, float] = {}
+    for backlog in waiting:
+        if backlog.began is not None:
+            newest[backlog.group] = max(backlog.began, newest.get(backlog.group, 0.0))
+    return [
+        replace(backlog, boundary=True)
+        if backlog.last_at is not None and newest.get(backlog.group, 0.0) > backlog.last_at
+        else backlog
+        for backlog in waiting
+    ]
 
 
 def due_at(backlog: Backlog, policy: FlushPolicy) -> float | None:
@@ -76,11 +96,30 @@ def due_at(backlog: Backlog, policy: FlushPolicy) -> float | None:
     if not policy.auto:
         return None
     if backlog.batch is not None:
-        # A running one is left alone; if it hangs, the stuck check frees it.
-        return backlog.batch.retry_at if backlog.batch.state is BatchState.ERROR else None
+        return _again_at(backlog.batch, policy)
     if backlog.first_at is None or backlog.last_at is None:
         return None
     return _first_due_at(backlog, backlog.first_at, backlog.last_at, policy)
+
+
+def _again_at(batch: Batch, policy: FlushPolicy) -> float | None:
+    if batch.state is not BatchState.ERROR:
+        # A running one is left alone; if it hangs, the stuck check frees it.
+        return None
+    if not policy.retry and batch.attempts:
+        # It waits for a hand, which takes the attempts back (as does an orderly stop).
+        return None
+    return batch.retry_at
+
+
+def hopeless(batch: Batch, policy: FlushPolicy) -> bool:
+    """Whether a batch whose attempt failed has none left."""
+    return batch.attempts >= policy.max_attempts
+
+
+def retry_at(batch: Batch, policy: FlushPolicy, now: float, chance: float) -> float | None:
+    """When a batch that failed at `now` is tried again; None: by hand."""
+    return now + pause(batch.attempts, chance) if policy.retry else None
 
 
 def _first_due_at(backlog: Backlog, first: float, last: float, policy: FlushPolicy) -> float:

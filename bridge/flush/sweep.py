@@ -8,11 +8,16 @@ import logging
 import random
 import time
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from bridge.flush.policy import Agenda, FlushPolicy, agenda, pause
+from bridge.flush.messages import Gone
+from bridge.flush.policy import Agenda, FlushPolicy, agenda, hopeless, retry_at
+from bridge.flush.reports import Backfilled, FlushReport
 from memory_manager.errors import MemoryFault, Rejected, Unavailable
+from memory_manager.extract.tags import TAGS_VERSION
 from memory_manager.spool.batches import Batch, BatchState
+from memory_manager.spool.redact import redact
 from memory_manager.spool.store import Spool
 from metrics import catalog
 
@@ -28,27 +33,8 @@ _log = logging.getLogger(__name__)
 
 #: Who claims batches in this process; the lock on the data folder makes it the only one.
 OWNER = "bridge"
-
-
-@dataclass(frozen=True, slots=True)
-class FlushReport:
-    """What flushing one or more batches came to."""
-
-    batches: int = 0
-    episodes: int = 0
-    skipped: int = 0
-    failed: int = 0
-    errors: tuple[str, ...] = ()
-
-    def plus(self, other: FlushReport) -> FlushReport:
-        """Both together."""
-        return FlushReport(
-            self.batches + other.batches,
-            self.episodes + other.episodes,
-            self.skipped + other.skipped,
-            self.failed + other.failed,
-            self.errors + other.errors,
-        )
+#: What the spool says of a batch whose worker it heard nothing of for too long.
+_STUCK = "no heartbeat"
 
 
 @dataclass(slots=True)
@@ -103,7 +89,8 @@ class Sweep:
 
     async def once(self) -> Agenda:
         """One round: free what is stuck, flush what is due. Returns what is left to wait for."""
-        await self.spool.call(lambda spool: spool.stuck(self.policy.stuck))
+        if await self.spool.call(lambda spool: spool.stuck(self.policy.stuck)):
+            await self._stalled()
         plan = agenda(await self.spool.call(Spool.backlog), self.now(), self.policy)
         if plan.due and not await self.available():
             return Agenda((), None)
@@ -144,6 +131,57 @@ class Sweep:
                 report = report.plus(await self.flush(backlog.group, backlog.session))
         return report
 
+    async def backfill(self, after: int = 0, limit: int = 100) -> Backfilled:
+        """Write the summaries of at most `limit` batches that were flushed without one.
+
+        Those behind batch `after`, in order. Done twice is done once.
+
+        Raises:
+            Unavailable: the graph is away; what was done until then stays done.
+        """
+        if not await self.available():
+            raise Unavailable("the graph is unavailable; run the backfill again when it is back")
+        found = await self.spool.call(
+            lambda spool: spool.batches_to_tag(TAGS_VERSION, after, limit)
+        )
+        done = gone = failed = 0
+        for batch in found:
+            try:
+                there = await self._summarised(batch)
+            except Unavailable:
+                raise
+            except MemoryFault as fault:
+                _log.warning("Memory plugin error: no summary of batch %d: %s", batch.id, fault)
+                failed += 1
+            else:
+                done, gone = done + there, gone + (not there)
+        last = found[-1].id if found else after
+        left = await self.spool.call(lambda spool: spool.count_to_tag(TAGS_VERSION, last))
+        return Backfilled(done, gone, failed, left, last if left else None)
+
+    async def _summarised(self, batch: Batch) -> bool:
+        """Have the summary written and note it; False when the batch's events are gone."""
+        async with self._turn:
+            report = await self.worker.summarise(
+                batch.id, beat=lambda: None, silence=self.policy.stuck
+            )
+        there = not isinstance(report, Gone)
+        summary, tags = ("", ()) if isinstance(report, Gone) else (report.summary, report.tags)
+        if not isinstance(report, Gone) and report.paths:
+            await self.landed(batch, report.paths)
+        await self.spool.call(
+            lambda spool: spool.note_summary(batch.id, summary, tags, TAGS_VERSION)
+        )
+        return there
+
+    async def _stalled(self) -> None:
+        """Decide on the batches that nobody works on any more: later again, or never."""
+        for backlog in await self.spool.call(Spool.backlog):
+            batch = backlog.batch
+            # What was decided on already is due later than it was last written.
+            if batch and batch.error == _STUCK and batch.retry_at == batch.updated_at:
+                await self._put_back(batch, _STUCK, "Stuck")
+
     async def _carry_out(self, batch: Batch) -> FlushReport:
         began = time.perf_counter()
         beats: set[asyncio.Task[bool]] = set()
@@ -170,7 +208,16 @@ class Sweep:
 
     async def _done(self, batch: Batch, flushed: Flushed, began: float) -> FlushReport:
         state = BatchState.SKIPPED if flushed.skipped else BatchState.COMPLETED
-        await self.spool.call(lambda spool: spool.complete(batch, state))
+        await self.spool.call(
+            lambda spool: spool.complete(
+                batch,
+                state,
+                episodes=flushed.episodes,
+                summary=flushed.summary,
+                tags=flushed.tags,
+                tags_version=flushed.tags_version,
+            )
+        )
         self._measure(began, str(state))
         self.metrics.count(catalog.FLUSHED_EPISODES, flushed.episodes)
         _log.info(
@@ -183,8 +230,6 @@ class Sweep:
         return FlushReport(1, flushed.episodes, int(flushed.skipped))
 
     async def _failed(self, batch: Batch, fault: MemoryFault, began: float) -> FlushReport:
-        hopeless = batch.attempts >= self.policy.max_attempts
-        retry_at = self.now() + pause(batch.attempts, self.chance()) if self.policy.retry else None
         reason = f"{type(fault).__name__}: {fault}"
         _log.warning(
             "Memory plugin error: batch %d of %s failed (attempt %d): %s",
@@ -196,9 +241,34 @@ class Sweep:
         self.metrics.count(
             catalog.ERRORS, tags={"where": "disk" if isinstance(fault, Rejected) else "flush"}
         )
-        self._measure(began, str(BatchState.GAVE_UP if hopeless else BatchState.ERROR))
-        await self.spool.call(lambda spool: spool.fail(batch, reason, retry_at, gave_up=hopeless))
+        state = await self._put_back(batch, reason, type(fault).__name__)
+        self._measure(began, str(state))
         return FlushReport(1, failed=1, errors=(reason,))
+
+    async def _put_back(self, batch: Batch, reason: str, error_name: str) -> BatchState:
+        """Note that an attempt failed: the batch is due later, waits for a hand, or is given up."""
+        gave_up = hopeless(batch, self.policy)
+        at = retry_at(batch, self.policy, self.now(), self.chance())
+        noted = await self.spool.call(lambda spool: spool.fail(batch, reason, at, gave_up=gave_up))
+        if noted and gave_up:
+            self._tell(batch, reason, error_name)
+        return BatchState.GAVE_UP if gave_up else BatchState.ERROR
+
+    def _tell(self, batch: Batch, reason: str, error_name: str) -> None:
+        text = (
+            f"{batch.events} events of session {batch.session} could not be stored in "
+            f"{batch.attempts} attempts. The last one: {reason}\n"
+            "They stay in the spool; try again with "
+            f"`opencode-mem raw-events-retry {batch.session} --gave-up`."
+        )
+        digest = blake2b(batch.session.encode("utf-8", "replace"), digest_size=8).hexdigest()
+        self.metrics.event(
+            catalog.GAVE_UP,
+            redact(text)[0],
+            alert_type="error",
+            aggregation_key=f"{batch.group}-{digest}",
+            tags={"error_name": error_name},
+        )
 
     def _measure(self, began: float, outcome: str) -> None:
         spent = (time.perf_counter() - began) * 1000

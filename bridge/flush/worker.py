@@ -18,6 +18,7 @@ from bridge.flush.messages import (
     Beat,
     Failed,
     Flushed,
+    Gone,
     Order,
     Ready,
     Report,
@@ -27,14 +28,20 @@ from bridge.flush.messages import (
 )
 from memory_manager.embed import open_embedder
 from memory_manager.errors import InvalidRequest, MemoryFault
-from memory_manager.extract.batch import extract
+from memory_manager.extract.batch import Flush, extract, flushed, summed_up
 from memory_manager.extract.sessions import HISTORY_KINDS
+from memory_manager.extract.tags import TAGS_VERSION
 from memory_manager.graph.memory import GraphMemory
 from memory_manager.settings import MemorySettings
+from memory_manager.spool.batches import BatchState
 from memory_manager.spool.store import Spool
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from memory_manager.memory import Memory
+    from memory_manager.model import RawEvent
+    from memory_manager.spool.batches import Batch
 
 _log = logging.getLogger("flush worker")
 
@@ -57,24 +64,64 @@ class Worker:
         Raises:
             MemoryFault: it is not, or not wholly, in the graph.
         """
+        batch = self._batch(order)
+        events = self._spool.read(batch)
+        history = self._spool.history(batch.group, batch.session, HISTORY_KINDS)
+        if self._whole(batch, events):
+            found = await asyncio.to_thread(flushed, batch.group, events, history)
+        else:
+            # Flushed once more after some rows were purged: the summary that stands knew them all.
+            left = await asyncio.to_thread(extract, batch.group, events, history)
+            found = Flush(left, batch.summary, batch.tags)
+        if not found.extraction.episodes and not found.extraction.facts:
+            return Flushed(order.id, skipped=True, tags_version=TAGS_VERSION)
+        return await self._written(order, found)
+
+    async def summarise(self, order: Order) -> Flushed | Gone:
+        """Write the summary of a batch whose events are in the graph, and nothing else.
+
+        Raises:
+            MemoryFault: it is not in the graph.
+        """
+        batch = self._batch(order)
+        if batch.state is not BatchState.COMPLETED:
+            raise InvalidRequest(f"batch {batch.id} is {batch.state}; only completed ones have one")
+        events = self._spool.read(batch)
+        if not self._whole(batch, events):
+            return Gone(order.id)
+        history = self._spool.history(batch.group, batch.session, HISTORY_KINDS)
+        found = await asyncio.to_thread(summed_up, batch.group, events, history)
+        return await self._written(order, found)
+
+    def _batch(self, order: Order) -> Batch:
         batch = self._spool.batch(order.batch)
         if batch is None:
             raise InvalidRequest(f"there is no batch {order.batch}")
-        events = self._spool.read(batch)
-        history = self._spool.history(batch.group, batch.session, HISTORY_KINDS)
-        found = await asyncio.to_thread(extract, batch.group, events, history)
-        if not found.episodes and not found.facts:
-            return Flushed(order.id, skipped=True)
-        await self._memory.store(found)
-        await self._memory.persist()
-        paths = {path for episode in found.episodes for path in episode.paths}
-        paths.update(path for fact in found.facts for path in fact.paths)
+        return batch
+
+    def _whole(self, batch: Batch, events: Sequence[RawEvent]) -> bool:
+        """Whether all rows are there, above all the first, which names the summary."""
+        before = self._spool.session_events(
+            batch.group, batch.session, before=batch.first_seq + 1, limit=1
+        )
+        return len(events) >= batch.events and any(row.seq == batch.first_seq for row in before)
+
+    async def _written(self, order: Order, found: Flush) -> Flushed:
+        extraction = found.extraction
+        if extraction.episodes or extraction.facts:
+            await self._memory.store(extraction)
+            await self._memory.persist()
+        paths = {path for episode in extraction.episodes for path in episode.paths}
+        paths.update(path for fact in extraction.facts for path in fact.paths)
         return Flushed(
             order.id,
-            len(found.episodes),
-            len(found.entities),
-            len(found.facts),
+            len(extraction.episodes),
+            len(extraction.entities),
+            len(extraction.facts),
             tuple(sorted(paths)),
+            summary=found.summary,
+            tags=found.tags,
+            tags_version=TAGS_VERSION,
         )
 
 
@@ -89,10 +136,10 @@ def _say(report: Report) -> None:
     sys.stdout.buffer.flush()
 
 
-async def _carry_out(worker: Worker, order: Order) -> Flushed | Failed:
+async def _carry_out(worker: Worker, order: Order) -> Flushed | Gone | Failed:
     beats = asyncio.create_task(_beats(order))
     try:
-        return await worker.flush(order)
+        return await (worker.summarise(order) if order.work == "summary" else worker.flush(order))
     except MemoryFault as fault:
         _log.warning("order %d: %s: %s", order.id, type(fault).__name__, fault)
         return failed(order.id, fault)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 #: An episode's content; of a longer one the head and the tail stay.
 MOST = 16_384
 _PATHS = 16
-_NO_EPISODE = frozenset({EventKind.SESSION, EventKind.COMPACTION})
 #: Tools that only look: nothing has happened, and what they saw stands in the project.
 LOOKING_TOOLS = frozenset("read glob grep list ls todoread lsp_hover lsp_diagnostics".split())
 #: What a prompt can be made of without asking for anything.
@@ -54,9 +53,14 @@ def task_of(text: str) -> str:
 
 
 def worth_keeping(event: RawEvent) -> bool:  # noqa: PLR0911 - one return for each kind
-    """Whether the event makes an episode. A function of the event alone, however it is batched."""
+    """Whether the event makes an episode. A function of the event alone, however it is batched.
+
+    One that only repeats the event before it makes none: it is counted in the first one's.
+    """
+    if repeated(event):
+        return False
     match event.kind:
-        case EventKind.SESSION | EventKind.COMPACTION:
+        case EventKind.SESSION | EventKind.COMPACTION | EventKind.SUMMARY:
             return False
         case EventKind.PROMPT:
             return not asks_nothing(event.content)
@@ -70,6 +74,11 @@ def worth_keeping(event: RawEvent) -> bool:  # noqa: PLR0911 - one return for ea
             return bool(word(event, "path") or event.content.strip())
         case EventKind.ERROR | EventKind.MESSAGE | EventKind.NOTE:
             return bool(event.content.strip())
+
+
+def repeated(event: RawEvent) -> str:
+    """The id of the event that this one says again, "" when it says something of its own."""
+    return "" if event.content.strip() else word(event, "same_as")
 
 
 def _tells_something(event: RawEvent) -> bool:
@@ -87,8 +96,11 @@ def is_low_signal(events: Iterable[RawEvent]) -> bool:
     return not any(worth_keeping(event) for event in events)
 
 
-def episode_of(event: RawEvent) -> Episode:
-    """The event's episode: its content with the useful part of its metadata, bounded."""
+def episode_of(event: RawEvent, repeats: int = 1) -> Episode:
+    """The event's episode: its content with the useful part of its metadata, bounded.
+
+    `repeats` is how often it happened in a row.
+    """
     content = _content(event)
     directory = word(event, "directory")
     paths = dict.fromkeys(path for path in (word(event, "path"), word(event, "old_path")) if path)
@@ -100,6 +112,8 @@ def episode_of(event: RawEvent) -> Episode:
         key: event.metadata[key] for key in _CARRIED if key in event.metadata
     }
     metadata["type"] = event.kind.value
+    if repeats > 1:
+        metadata["repeats"] = repeats
     if isinstance(metadata.get("command"), str):
         metadata["command"] = word(event, "command")[:1000]
     return Episode(

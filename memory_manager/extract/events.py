@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from memory_manager.extract import edits, files, packages, testruns
@@ -98,13 +99,27 @@ def _effects(draft: Draft, event: RawEvent, session: Entity, command: Command) -
             detail = f" {package.version}" if package.version else ""
             detail += f" with {words[0]}"
             draft.fact(event, session, relation, target, detail=detail, chain=target.uuid)
-    if any(words[:1] == ("git",) for words in command.parts):
-        match = _COMMITTED.search(word(event, "output")[:8192])
-        if match:
-            branch, digest, subject = match.groups()
-            commit = draft.entity("Commit", digest[:7])
-            detail = f" on {branch}: {shorten(subject, 200)}"
-            draft.fact(event, session, "COMMITTED", commit, detail=detail)
+    if commit := committed(event, command):
+        node = draft.entity("Commit", commit.digest)
+        detail = f" on {commit.branch}: {commit.subject}"
+        draft.fact(event, session, "COMMITTED", node, detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit that a command says it has made."""
+
+    digest: str
+    branch: str
+    subject: str
+
+
+def committed(event: RawEvent, command: Command) -> Commit | None:
+    """The commit that this run of `command` made."""
+    if all(words[:1] != ("git",) for words in command.parts):
+        return None
+    match = _COMMITTED.search(word(event, "output")[:8192])
+    return match and Commit(match[2][:7], match[1], shorten(match[3], 200))
 
 
 def _work(draft: Draft, event: RawEvent, relation: str, name: str, detail: str = "") -> None:

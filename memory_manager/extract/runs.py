@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from memory_manager.extract import commands, testruns
 from memory_manager.extract.commands import Command, Outcome
@@ -14,6 +15,9 @@ from memory_manager.model import EventKind, RawEvent
 
 #: How much of an event's content is read where its metadata do not say it.
 CONTENT = 2000
+#: A session's failures are read again with each of its batches: outputs are 16 KB at most, so these
+#: are 8 MB.
+_failures = lru_cache(maxsize=512)(failures)
 #: Programs whose output quotes other runs (logs, pull requests) instead of being one.
 _QUOTING = frozenset("git gh glab echo printf curl jq cat head tail".split())
 
@@ -27,6 +31,19 @@ class Run:
     outcome: Outcome
     errors: tuple[Failure, ...] = ()
     tests: tuple[tuple[str, bool], ...] = ()
+
+
+class Runs:
+    """What events say of runs; each event is read once, however often it is asked for."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Run | None] = {}
+
+    def of(self, event: RawEvent) -> Run | None:
+        """What `run_of` reads in the event that first came with this id."""
+        if event.event_id not in self._known:
+            self._known[event.event_id] = run_of(event)
+        return self._known[event.event_id]
 
 
 def run_of(event: RawEvent) -> Run | None:
@@ -45,7 +62,7 @@ def run_of(event: RawEvent) -> Run | None:
     outcome = commands.outcome(command, status, shows_failure=False in tests.values())
     errors: tuple[Failure, ...] = ()
     if outcome is Outcome.FAILED:
-        known = None if quoting else failures(output, directory)
+        known = None if quoting else _failures(output, directory)
         errors = known or (_unnamed(status, last_line(output, directory)),)
     return Run(event, command, outcome, errors, tuple(tests.items()))
 
@@ -59,7 +76,7 @@ def _error(event: RawEvent, command: Command | None, directory: str) -> Run:
     message = event.content[:CONTENT].removeprefix("Error: ").strip()
     output = word(event, "output")
     tests = testruns.results(output) if command is not None and output else {}
-    found = failures(f"{message}\n{output}" if output else message, directory)
+    found = _failures(f"{message}\n{output}" if output else message, directory)
     name = word(event, "name")
     if name and not any(failure.kind == name for failure in found):
         first = steady(message.partition("\n")[0], directory).removeprefix(f"{name}: ")

@@ -5,6 +5,7 @@ import pytest
 from bridge.flush.messages import (
     Beat,
     Flushed,
+    Gone,
     Order,
     Ready,
     failed,
@@ -16,12 +17,21 @@ from bridge.flush.messages import (
 from memory_manager.errors import Corrupt, InvalidRequest, Rejected, Unavailable
 
 
-def test_an_order_arrives_as_it_was_sent():
-    assert order_from(order_line(Order(7, 12))) == Order(7, 12)
+@pytest.mark.parametrize("order", [Order(7, 12), Order(8, 12, "summary")])
+def test_an_order_arrives_as_it_was_sent(order):
+    assert order_from(order_line(order)) == order
 
 
 @pytest.mark.parametrize(
-    "report", [Ready(9), Beat(1), Flushed(1, 2, 3, 4, ("a\n.py", "b"), skipped=False)]
+    "report",
+    [
+        Ready(9),
+        Beat(1),
+        Gone(2),
+        Flushed(1, 2, 3, 4, ("a\n.py", "b"), skipped=False),
+        Flushed(1, skipped=True, tags_version=1),
+        Flushed(1, 5, summary="Asked: \ud800\nDone: é", tags=("bugfix", "python"), tags_version=1),
+    ],
 )
 def test_a_report_arrives_as_it_was_sent(report):
     line = report_line(report)
