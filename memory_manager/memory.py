@@ -5,21 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from memory_manager import merge, rank
-from memory_manager.model import Answer, Entity, Episode, Extraction, Fact, Hit, Query
-from memory_manager.paths import mentioned
-from memory_manager.portable import Export, exported
-from memory_manager.rank import Candidate, Channel
-from memory_manager.terms import terms
+from memory_manager import browse, rank
+from memory_manager.hits import answer_paths
+from memory_manager.model import Answer
+from memory_manager.portable import exported
+from memory_manager.small_graph import SmallGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable
 
+    from memory_manager.browse import EpisodePage, Neighbourhood
     from memory_manager.embed import Embedder
     from memory_manager.errors import Unavailable
+    from memory_manager.model import Entity, Episode, Extraction, Fact, Query
+    from memory_manager.portable import Export
 
-#: Characters of a text that a hit carries; far more than a context has room for.
-TEXT_LIMIT = 4096
+    type Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,100 @@ class Memory(Protocol):
         """Counts; all 0 for an unknown group."""
         ...
 
+    async def episodes(  # noqa: PLR0913 - one for each filter
+        self,
+        group: str,
+        *,
+        session: str | None = None,
+        kind: str | None = None,
+        path: str | None = None,
+        text: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> EpisodePage:
+        """The group's episodes, newest first, a page at a time; none for an unknown group.
+
+        Every filter that is given has to suit. What is stored meanwhile never makes an episode come
+        twice. A content is at most `TEXT_LIMIT` characters long; `episode` has all of it.
+
+        Args:
+            group: whose.
+            session: only this session's.
+            kind: only of this kind.
+            path: only those that are about this file, spelled as `paths.normalise` does.
+            text: only those that have all the words in it. Blank is no filter; a text without
+                a searchable word (`?!`, `the`) is in no episode.
+            before: `next` of the page before this one.
+            limit: of the page, at most `browse.MOST_EPISODES`.
+
+        Raises:
+            InvalidRequest: `before` is no cursor.
+        """
+        ...
+
+    async def episode(self, group: str, uuid: str) -> tuple[Episode, tuple[Fact, ...]] | None:
+        """One episode, whole, and the facts that it is a source of, oldest first.
+
+        `invalid_at` of such a fact is the end that counts.
+        """
+        ...
+
+    async def neighbourhood(  # noqa: PLR0913 - one for each filter
+        self,
+        group: str,
+        *,
+        center: str | None = None,
+        text: str = "",
+        types: Collection[str] = (),
+        at: float | None = None,
+        limit: int = 150,
+    ) -> Neighbourhood:
+        """A part of the graph to look at: up to `limit` entities, and the facts between them.
+
+        Without a center the group's best-connected ones, files and errors before all others. With
+        one it and what is up to two hops from it: the nearer first, then what more facts lead to,
+        then by type and name. A hub beside the center is not passed (`browse.STEPS`). Of facts from
+        one entity to another the newest `browse.PARALLEL` are given, newest first in all.
+
+        Args:
+            group: whose; nothing is there in an unknown one.
+            center: an entity's uuid; an unknown one has no neighbourhood.
+            text: only entities whose name has all the words in it. The center always stands.
+            types: only entities of these types (empty: of all). The center always stands.
+            at: only facts that were true then, and, without a center, entities that had any.
+                None: all facts, those that have ended too.
+            limit: of entities, at most `browse.MOST_NODES`.
+        """
+        ...
+
+    async def missing(self, group: str, uuids: Iterable[str]) -> frozenset[str]:
+        """Which of these episodes are not in the group's graph; all of them for an unknown one."""
+        ...
+
+    async def reindex(self, group: str, progress: Progress | None = None) -> Size:
+        """Make everything anew that can be derived: indices, searched words, digests, vectors.
+
+        Vectors that are missing or of another model are computed. Nothing that was stored changes.
+        Questions are answered meanwhile from what is there, and other processes may store.
+        Interrupted, it is simply called again: what is right already is not written.
+
+        Args:
+            group: whose; an unknown one is not made.
+            progress: told now and then how much is done, and of how much; last that all is.
+
+        Returns:
+            How much was gone over.
+        """
+        ...
+
+    async def groups(self) -> tuple[str, ...]:
+        """The groups that are known here, sorted. Graphs of any other name are none of ours."""
+        ...
+
+    async def drop(self, group: str) -> None:
+        """Forget everything of the group. Nothing happens when it is unknown."""
+        ...
+
     async def persist(self) -> None:
         """Return once the engine has written everything stored so far, where it can tell.
 
@@ -98,34 +193,28 @@ class FakeMemory:
 
     def __init__(self, embedder: Embedder | None = None) -> None:
         self._embedder = embedder
-        self._groups: dict[str, _Group] = {}
+        self._groups: dict[str, SmallGraph] = {}
         self.fault: Unavailable | None = None
 
     async def store(self, extraction: Extraction) -> None:
         self._check()
-        self._groups.setdefault(extraction.group, _Group()).store(extraction)
+        self._groups.setdefault(extraction.group, SmallGraph()).store(extraction)
 
     async def query(self, query: Query) -> Answer:
-        self._check()
-        group = self._groups.get(query.group)
-        if group is None:
-            return Answer(paths=tuple(sorted(set(query.paths))))
         asked = rank.question(query.text, query.paths, query.at)
-        candidates = list(group.candidates(query, asked.words, self._embedder))
+        candidates = list(self._of(query.group).candidates(query, asked.words, self._embedder))
         hits = rank.rank(asked, candidates, query.limit)
         return Answer(hits, answer_paths(query, hits))
 
     async def entities(
         self, group: str, type_: str | None = None, limit: int = 1000
     ) -> tuple[Entity, ...]:
-        self._check()
-        known = self._groups.get(group, _Group()).entities.values()
+        known = self._of(group).entities.values()
         found = [entity for entity in known if type_ is None or entity.type == type_]
         return tuple(sorted(found, key=lambda e: (e.type, e.name, e.uuid))[:limit])
 
     async def export(self, group: str) -> Export:
-        self._check()
-        known = self._groups.get(group, _Group())
+        known = self._of(group)
         return exported(
             group,
             known.episodes.values(),
@@ -135,10 +224,63 @@ class FakeMemory:
         )
 
     async def size(self, group: str) -> Size:
-        self._check()
-        known = self._groups.get(group, _Group())
+        known = self._of(group)
         counted = (known.episodes, known.entities, known.facts, known.mentions)
         return Size(*(len(things) for things in counted))
+
+    async def episodes(  # noqa: PLR0913 - one for each filter
+        self,
+        group: str,
+        *,
+        session: str | None = None,
+        kind: str | None = None,
+        path: str | None = None,
+        text: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> EpisodePage:
+        asked = browse.Filter(session, kind, path, browse.wanted(text))
+        cursor = browse.cursor_from(before) if before else None
+        return self._of(group).page(asked, cursor, browse.size_of_page(limit))
+
+    async def episode(self, group: str, uuid: str) -> tuple[Episode, tuple[Fact, ...]] | None:
+        known = self._of(group)
+        if uuid not in known.episodes:
+            return None
+        facts = (fact for fact in known.facts.values() if uuid in fact.episodes)
+        return known.episodes[uuid], known.told(facts)
+
+    async def neighbourhood(  # noqa: PLR0913 - one for each filter
+        self,
+        group: str,
+        *,
+        center: str | None = None,
+        text: str = "",
+        types: Collection[str] = (),
+        at: float | None = None,
+        limit: int = 150,
+    ) -> Neighbourhood:
+        most = browse.size_of_picture(limit)
+        words = browse.wanted(text)
+        return self._of(group).neighbourhood(center, words, frozenset(types), at, most)
+
+    async def missing(self, group: str, uuids: Iterable[str]) -> frozenset[str]:
+        return frozenset(uuids) - self._of(group).episodes.keys()
+
+    async def reindex(self, group: str, progress: Progress | None = None) -> Size:
+        size = await self.size(group)
+        if progress is not None and group in self._groups:
+            total = size.episodes + size.entities + size.facts
+            progress(total, total)
+        return size
+
+    async def groups(self) -> tuple[str, ...]:
+        self._check()
+        return tuple(sorted(group for group in self._groups if browse.is_group(group)))
+
+    async def drop(self, group: str) -> None:
+        self._check()
+        self._groups.pop(group, None)
 
     async def persist(self) -> None:
         self._check()
@@ -149,128 +291,10 @@ class FakeMemory:
     async def close(self) -> None:
         self._groups.clear()
 
+    def _of(self, group: str) -> SmallGraph:
+        self._check()
+        return self._groups.get(group) or SmallGraph()
+
     def _check(self) -> None:
         if self.fault is not None:
             raise self.fault
-
-
-def answer_paths(query: Query, hits: Iterable[Hit]) -> tuple[str, ...]:
-    """Every path that an answer depends on, sorted: the question's and the hits'."""
-    return tuple(sorted({*query.paths, *(path for hit in hits for path in hit.paths)}))
-
-
-def names_in(query: Query) -> tuple[str, ...]:
-    """What the question may call an entity by its whole name: its paths, known and as written."""
-    return tuple(dict.fromkeys((*query.paths, *mentioned(query.text, 32))))[:64]
-
-
-def episode_hit(episode: Episode) -> Hit:
-    """An episode as an answer gives it."""
-    return Hit(
-        uuid=episode.uuid,
-        kind=str(episode.kind),
-        text=episode.content[:TEXT_LIMIT],
-        at=episode.at,
-        score=0.0,
-        session=episode.session,
-        event_ids=(episode.event_id,),
-        paths=episode.paths,
-        source=episode.source,
-    )
-
-
-def fact_hit(fact: Fact, until: float | None) -> Hit:
-    """A fact as an answer gives it; `source` is its relation."""
-    return Hit(
-        uuid=fact.uuid,
-        kind="fact",
-        text=fact.text[:TEXT_LIMIT],
-        at=fact.valid_at,
-        score=0.0,
-        session=fact.session,
-        event_ids=fact.event_ids,
-        paths=fact.paths,
-        source=fact.relation,
-        invalid_at=until,
-    )
-
-
-class _Group:
-    """One project's graph as dictionaries."""
-
-    def __init__(self) -> None:
-        self.episodes: dict[str, Episode] = {}
-        self.entities: dict[str, Entity] = {}
-        self.facts: dict[str, Fact] = {}
-        self.untils: dict[str, float | None] = {}
-        self.mentions: set[tuple[str, str]] = set()
-
-    def store(self, extraction: Extraction) -> None:
-        self.episodes |= {episode.uuid: episode for episode in extraction.episodes}
-        for entity in extraction.entities:
-            self.entities[entity.uuid] = merge.merged_entity(self.entities.get(entity.uuid), entity)
-        new = {fact.uuid for fact in extraction.facts}
-        stored = {
-            fact.uuid: fact
-            for fact in self.facts.values()
-            if fact.uuid in new or (fact.scope and fact.scope in extraction.scopes)
-        }
-        chains: dict[str, dict[str, merge.Link]] = {}
-        for fact in self.facts.values():
-            link = merge.Link(fact.uuid, fact.valid_at, fact.invalid_at, self.untils[fact.uuid])
-            chains.setdefault(fact.closes, {})[fact.uuid] = link
-        plan = merge.plan_facts(extraction.facts, extraction.scopes, stored, chains)
-        for uuid in plan.deletes:
-            del self.facts[uuid], self.untils[uuid]
-        self.facts |= {fact.uuid: fact for fact in plan.upserts}
-        self.untils |= plan.untils
-        self.mentions |= set(extraction.mentions)
-
-    def candidates(
-        self, query: Query, words: tuple[str, ...], embedder: Embedder | None
-    ) -> Iterator[Candidate]:
-        said = set(words)
-        named = set(names_in(query))
-        near = {
-            entity.uuid: 1.0 if entity.name in named else rank.naming(words, entity.name)
-            for entity in self.entities.values()
-        }
-        near = {uuid: sure for uuid, sure in near.items() if sure >= NAMED_FROM}
-        for hit, neighbours in self._hits(query):
-            evidence: dict[Channel, float] = {}
-            common = sum(1 for word in terms(hit.text) if word in said)
-            if common:
-                evidence[Channel.TEXT] = float(common)
-            sure = max((near.get(uuid, 0.0) for uuid in neighbours), default=0.0)
-            if sure:
-                evidence[Channel.NEAR] = sure
-            if embedder is not None and embedder.dimension and hit.kind != "fact":
-                one, other = embedder.embed([query.text, hit.text])
-                evidence[Channel.VECTOR] = float(one @ other)
-            if evidence:
-                yield Candidate(hit, evidence)
-
-    def _hits(self, query: Query) -> Iterator[tuple[Hit, set[str]]]:
-        for episode in self.episodes.values():
-            if query.leaves_out(episode.session, episode.at):
-                continue
-            if query.at is None or episode.at <= query.at:
-                near = {entity for of, entity in self.mentions if of == episode.uuid}
-                yield episode_hit(episode), near
-        for fact in self.facts.values():
-            until = self.untils[fact.uuid]
-            if query.leaves_out(fact.session, fact.valid_at):
-                continue
-            if holds(fact.valid_at, until, query.at):
-                yield fact_hit(fact, until), {fact.source, fact.target}
-
-
-#: From this share of its name on, the question is taken to name an entity.
-NAMED_FROM = 0.5
-
-
-def holds(since: float, until: float | None, at: float | None) -> bool:
-    """Whether a fact is true at `at`; with None, whether nothing has ended it."""
-    if at is None:
-        return until is None
-    return since <= at and (until is None or at < until)

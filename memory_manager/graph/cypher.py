@@ -98,6 +98,16 @@ def asking(words: Iterable[str]) -> str:
     return "|".join(_token(word) for word in chosen[:_WORDS])
 
 
+def requiring(words: Iterable[str]) -> str:
+    """A full-text query for all of these words in what `indexed` made; as plain as `asking`."""
+    return f"@terms:({' '.join(map(_token, words))})"
+
+
+def containing(words: Iterable[str]) -> list[Value]:
+    """What ` terms ` of a text contains when it has all of these words."""
+    return [f" {_token(word)} " for word in words]
+
+
 def _token(word: str) -> str:
     """A word as one token of the index: what the engine would split at is spelled in hex."""
     return _OTHER.sub(lambda match: f"_{ord(match.group()):x}_", word)

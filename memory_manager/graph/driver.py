@@ -91,9 +91,9 @@ class ProjectDriver(FalkorDriver):
         return self._build(delete_existing=delete_existing) if self._open else _nothing()
 
     async def _build(self, *, delete_existing: bool) -> None:
-        if delete_existing:
-            await self.delete_all_indexes()
         await indices.make(self.link, self.group, self.dimension)
+        if delete_existing:
+            await indices.rebuild(self.link, self.group, self.dimension, lambda _: None)
 
     def clone(self, database: str) -> ProjectDriver:
         """The driver of another group's graph, over the same connections."""

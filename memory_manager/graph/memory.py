@@ -7,25 +7,30 @@ stores; the resident process only asks, and is up a second sooner and 40 MB smal
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from memory_manager import rank
+from memory_manager import browse, rank
+from memory_manager.browse import EpisodePage, Filter, Neighbourhood
 from memory_manager.errors import InvalidRequest, Rejected
-from memory_manager.graph import export, indices, search, write
+from memory_manager.graph import around, export, indices, pages, reindex, search, write
+from memory_manager.graph.around import Looked
 from memory_manager.graph.link import Link, NoGraphError
-from memory_manager.memory import answer_paths
+from memory_manager.hits import answer_paths
 from memory_manager.model import Answer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable
+
     import numpy as np
     import numpy.typing as npt
 
     from memory_manager.embed import Embedder
     from memory_manager.graph.driver import ProjectDriver
-    from memory_manager.memory import Size
-    from memory_manager.model import Entity, Extraction, Query
+    from memory_manager.memory import Progress, Size
+    from memory_manager.model import Entity, Episode, Extraction, Fact, Query
     from memory_manager.portable import Export
     from memory_manager.settings import MemorySettings
 
@@ -45,6 +50,8 @@ class _Project:
     usable: int = -1
     #: Of the vectors that can be searched for.
     dimension: int = 0
+    #: When the newest episode happened, when someone looked last.
+    newest: float | None = None
 
 
 class GraphMemory:
@@ -119,23 +126,29 @@ class GraphMemory:
         asked: rank.Question,
         placed: npt.NDArray[np.float32] | None,
     ) -> list[rank.Candidate]:
+        def ask() -> Awaitable[list[rank.Candidate]]:
+            comparable = project.dimension == self._embedder.dimension
+            return search.candidates(self._link, query, asked, placed if comparable else None)
+
+        return await self._whole(project, query.group, ask)
+
+    async def _whole[T](self, project: _Project, group: str, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask until the answer comes from a server whose indices are known to be whole.
 
         After a restart it builds them again, and meanwhile finds nothing or refuses. That it had
-        restarted shows only in that the question came to travel on a new connection.
+        restarted shows only in that the question came to travel on a new connection. It refuses too
+        when another process has made them anew, for vectors of another model.
         """
         for last in (False, False, True):
             if project.usable != self._link.epoch:
-                project.dimension = await indices.usable(self._link, query.group)
+                project.dimension = await indices.usable(self._link, group)
                 project.usable = self._link.epoch
-            comparable = project.dimension == self._embedder.dimension
             try:
-                found = await search.candidates(
-                    self._link, query, asked, placed if comparable else None
-                )
+                found = await ask()
             except Rejected:
-                if last or project.usable == self._link.epoch:
+                if last:
                     raise
+                project.usable = -1
             else:
                 if project.usable == self._link.epoch:
                     return found
@@ -155,6 +168,82 @@ class GraphMemory:
         self._project(group)
         return await export.size(self._link, group)
 
+    async def episodes(  # noqa: PLR0913 - one for each filter
+        self,
+        group: str,
+        *,
+        session: str | None = None,
+        kind: str | None = None,
+        path: str | None = None,
+        text: str | None = None,
+        before: str | None = None,
+        limit: int = 100,
+    ) -> EpisodePage:
+        project = self._project(group)
+        asked = Filter(session, kind, path, browse.wanted(text))
+        cursor = browse.cursor_from(before) if before else None
+        most = browse.size_of_page(limit)
+
+        def ask() -> Awaitable[EpisodePage]:
+            return pages.episodes(self._link, group, asked, cursor, most, project.newest)
+
+        try:
+            page = await self._whole(project, group, ask)
+        except NoGraphError:
+            return EpisodePage()
+        if page.episodes and cursor is None and asked == Filter():
+            project.newest = page.episodes[0].at
+        return page
+
+    async def episode(self, group: str, uuid: str) -> tuple[Episode, tuple[Fact, ...]] | None:
+        self._project(group)
+        return await pages.episode(self._link, group, uuid)
+
+    async def neighbourhood(  # noqa: PLR0913 - one for each filter
+        self,
+        group: str,
+        *,
+        center: str | None = None,
+        text: str = "",
+        types: Collection[str] = (),
+        at: float | None = None,
+        limit: int = 150,
+    ) -> Neighbourhood:
+        project = self._project(group)
+        most = browse.size_of_picture(limit)
+        asked = Looked(center, browse.wanted(text), tuple(dict.fromkeys(types)), at, most)
+        try:
+            return await self._whole(
+                project, group, lambda: around.neighbourhood(self._link, group, asked)
+            )
+        except NoGraphError:
+            return Neighbourhood()
+
+    async def missing(self, group: str, uuids: Iterable[str]) -> frozenset[str]:
+        self._project(group)
+        return await pages.missing(self._link, group, uuids)
+
+    async def reindex(self, group: str, progress: Progress | None = None) -> Size:
+        project = self._project(group)
+        async with project.writing:
+            try:
+                return await reindex.reindex(self._link, group, self._embedder, progress or _nobody)
+            finally:
+                project.usable = -1  # vectors may be of another dimension
+
+    async def groups(self) -> tuple[str, ...]:
+        known = await self._link.execute("GRAPH.LIST")
+        return tuple(sorted(name for name in known if browse.is_group(name)))
+
+    async def drop(self, group: str) -> None:
+        project = self._project(group)
+        async with project.writing:
+            with contextlib.suppress(NoGraphError):
+                # A graph that goes while an index of it is built can take the server with it.
+                await indices.settled(self._link, group, lambda _: None)
+                await self._link.execute("GRAPH.DELETE", group)
+            project.usable, project.newest = -1, None
+
     async def persist(self) -> None:
         await self._link.persisted(_PERSIST_S)
 
@@ -164,3 +253,7 @@ class GraphMemory:
     async def close(self) -> None:
         await self._link.close()
         self._projects.clear()
+
+
+def _nobody(done: int, total: int) -> None:
+    """Nobody wants to know."""

@@ -24,10 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from memory_manager.errors import InvalidRequest
 from memory_manager.graph.cypher import indexed
+from memory_manager.hits import searchable
 from memory_manager.merge import Link
 from memory_manager.model import Entity, Episode, EventKind, Fact
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from memory_manager.graph.cypher import Value
 
 type Properties = dict[str, Value]
@@ -73,6 +76,11 @@ def key(text: str) -> str:
     return blake2b(text.encode("utf-8", "replace"), digest_size=12).hexdigest()
 
 
+def key_or_none(text: str | None) -> str | None:
+    """The same; nothing is indexed of a fact without a scope or a chain."""
+    return key(text) if text else None
+
+
 def label(type_: str) -> str:
     """The label of an entity type: `error_type` becomes `ErrorType`; "" when it can have none."""
     words = [word for word in _NOT_LABEL.split(type_) if word]
@@ -80,10 +88,9 @@ def label(type_: str) -> str:
     return name if name[:1].isalpha() and name not in _TAKEN else ""
 
 
-def searchable(episode: Episode) -> str:
-    """What of an episode is searched and embedded: its text, and its paths if they are not in it."""
-    missing = [path for path in episode.paths if path not in episode.content]
-    return " ".join([episode.content, *missing])
+def fact_words(text: str, paths: Iterable[str]) -> str:
+    """What full text searches of a fact."""
+    return indexed(" ".join([text, *(path for path in paths if path not in text)]))
 
 
 def episode_properties(episode: Episode, edges: list[str], embedder: str) -> Properties:
@@ -128,7 +135,7 @@ def fact_properties(fact: Fact, until: float | None) -> Properties:
     """Properties of its edge. `until` is the end that counts."""
     at = stamp(fact.valid_at)
     end = stamp(until) if until is not None else None
-    words = indexed(" ".join([fact.text, *(path for path in fact.paths if path not in fact.text)]))
+    words = fact_words(fact.text, fact.paths)
     return {
         "uuid": fact.uuid,
         "name": fact.relation,
@@ -143,8 +150,8 @@ def fact_properties(fact: Fact, until: float | None) -> Properties:
         "session": fact.session,
         "scope": fact.scope,
         "closes": fact.closes,
-        "scope_key": key(fact.scope) if fact.scope else None,
-        "chain_key": key(fact.closes) if fact.closes else None,
+        "scope_key": key_or_none(fact.scope),
+        "chain_key": key_or_none(fact.closes),
         "event_ids": list[Any](fact.event_ids),
         "paths": list[Any](fact.paths),
         "branch": fact.branch,

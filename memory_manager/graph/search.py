@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from memory_manager import rank
 from memory_manager.graph import rows
 from memory_manager.graph.cypher import asking, vector
-from memory_manager.memory import NAMED_FROM, TEXT_LIMIT, names_in
+from memory_manager.hits import NAMED_FROM, TEXT_LIMIT, names_in
 from memory_manager.model import Hit
 from memory_manager.rank import Candidate, Channel
 

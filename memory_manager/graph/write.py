@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from memory_manager import merge
 from memory_manager.graph import rows
 from memory_manager.graph.cypher import Value, vector
+from memory_manager.hits import searchable
 from memory_manager.model import identifier
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ async def _store_episodes(link: Link, extraction: Extraction, embedder: Embedder
         if stored.get(each.uuid) != properties["digest"]:
             new.append((each, properties))
     for chunk in _portions(new):
-        vectors = embedder.embed([rows.searchable(episode) for episode, _ in chunk])
+        vectors = embedder.embed([searchable(episode) for episode, _ in chunk])
         plain: list[Value] = []
         placed: list[Value] = []
         for (_, properties), row in zip(chunk, vectors, strict=True):

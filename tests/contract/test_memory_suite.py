@@ -6,15 +6,14 @@ import itertools
 import json
 import uuid
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from memory_manager.embed import open_embedder
 from memory_manager.errors import InvalidRequest
-from memory_manager.memory import TEXT_LIMIT, FakeMemory, Memory, Size
+from memory_manager.hits import TEXT_LIMIT
+from memory_manager.memory import FakeMemory, Memory, Size
 from memory_manager.merge import PROVENANCE
 from memory_manager.model import (
     Answer,
@@ -30,35 +29,8 @@ from memory_manager.model import (
     identifier,
 )
 from memory_manager.portable import imported
-from memory_manager.settings import MemorySettings
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 NOON = 1_763_640_000.0
-
-
-@pytest.fixture(scope="module")
-def embedder():
-    return open_embedder("local")
-
-
-@pytest.fixture(params=["fake", pytest.param("graph", marks=pytest.mark.engine)])
-async def memory(request, embedder) -> AsyncIterator[Memory]:
-    if request.param == "fake":
-        yield FakeMemory(embedder)
-        return
-    from memory_manager.graph.memory import GraphMemory
-
-    socket = request.getfixturevalue("falkordb_server")
-    graph = GraphMemory.open(MemorySettings(falkordb_url=f"unix://{socket}"), embedder)
-    yield graph
-    await graph.close()
-
-
-@pytest.fixture
-def group() -> str:
-    return f"g_{uuid.uuid4().hex}"
 
 
 def episode(group: str, text: str, *, at: float = NOON, key: str = "", **more) -> Episode:
