@@ -1,0 +1,1 @@
+"""HTTP on the loopback interface: the same methods as the socket's, the live stream, the page."""
