@@ -73,7 +73,9 @@ class Projects:
 
         directory, named = key
         found = await asyncio.to_thread(identify, directory, named, known=known)
-        if not found.aliases:
-            return found
-        group = await self._spool.call(lambda spool: spool.register(found.aliases, found.group))
+        group = await self._spool.call(
+            lambda spool: spool.register(
+                found.aliases, found.group, name=found.name, root=found.root
+            )
+        )
         return replace(found, group=group)

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
+from collections import Counter
+from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from memory_manager.contract import BODY_LIMIT, uuid7
 from memory_manager.errors import InvalidRequest
 from memory_manager.model import NOTHING, EventKind, Json, RawEvent
-from memory_manager.spool.compact import compact, counts
-from memory_manager.spool.redact import redact, redact_value
+from memory_manager.spool.compact import compacted
+from memory_manager.spool.filters import filtered, no_news
+from memory_manager.spool.folding import SAME_AS
+from memory_manager.spool.private import START, Standing
+from memory_manager.spool.redact import Budget, redact, redacted, redacted_value
 from memory_manager.spool.sound import json_object, moment, sane, valid
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Mapping
 
 #: Longest id of an event, a session or a project, in characters.
@@ -27,16 +30,11 @@ _LONGEST_ID = 1024
 
 #: Metadata that we add: it must not make a full body too long.
 _OURS = frozenset({"type", "directory"})
-_OWN_TOOL = re.compile(r"memory(?:_compact)?$|memory_|opencode[-_]mem", re.IGNORECASE)
-#: Agents of OpenCode that help it along: their requests are nobody's question.
-HELPERS = frozenset({"title", "compaction", "summary"})
-_READERS = frozenset({"read", "view"})
-_TALK = frozenset({EventKind.PROMPT, EventKind.MESSAGE})
 _SILENT = frozenset({EventKind.COMPACTION, EventKind.SESSION, EventKind.SUCCESS})
-
-_REMINDER = re.compile(r"<(/?)system-reminder(?:\s[^<>]{0,64})?>", re.IGNORECASE)
-_INJECTED = re.compile(r"\[(/?)Memory Context\]")
-_LABEL = "\nReference data"
+#: Kinds that nobody may report: they are made here.
+_MADE_HERE = frozenset({"summary"})
+#: What an object of NDJSON may say of itself beside its metadata, as OpenCode's parts do.
+_MARKS = ("synthetic", "ignored", "summary")
 
 
 def new_event_id() -> str:
@@ -55,6 +53,7 @@ def raw_event(  # noqa: PLR0913 - the fields of an event, by name only
     now: float,
     metadata: Mapping[str, Json] = NOTHING,
     counted: Counter[str] | None = None,
+    standing: Standing = START,
 ) -> RawEvent | None:
     """The event as it may be stored, or None when nothing of it is worth keeping.
 
@@ -68,35 +67,37 @@ def raw_event(  # noqa: PLR0913 - the fields of an event, by name only
         now: the time.
         metadata: what belongs to it; made JSON-safe and bounded.
         counted: how often each redaction rule found something is added here.
+        standing: in which private passage of its message it begins; see `opened.py`.
 
     Raises:
         InvalidRequest: a field is too large or not what it should be.
     """
-    event_id = _identifier("event_id", event_id)
+    rules: Counter[str] = Counter() if counted is None else counted
+    event_id = _identifier("event_id", event_id, rules)
     if not event_id:
         raise InvalidRequest("event_id: empty; send the event's id, or mint a UUIDv7")
     if not isinstance(content, str):
         raise InvalidRequest("content: not a string; send text")
-    if _ignored(kind, metadata):
+    if no_news(kind, content, metadata):
         return None
     _check_size(content, metadata)
-    safe = json_object(metadata)
-    text = _without(_without(valid(content), _REMINDER), _INJECTED, _LABEL)
-    kept, in_text = redact(text)
-    details, in_details = redact_value(safe)
-    if counted is not None:
-        counted += in_text + in_details
-    if not kept.strip() and kind not in _SILENT and not _tells(safe):
-        return None
+    clear, fields = filtered(kind, valid(content), json_object(metadata), standing, rules)
+    budget = Budget()
+    kept = redacted(clear, rules, budget)
+    details = redacted_value(fields, rules, budget)
     details = details if isinstance(details, dict) else {}
-    kept, details = _compacted(kind, kept, details)
+    # Whether an event repeats another is the spool's to say.
+    details.pop(SAME_AS, None)
+    if not kept.strip() and kind not in _SILENT and not _tells(details):
+        return None
+    kept, details = compacted(kind, kept, details)
     named = details.get("type")
     if kind is not EventKind.NOTE or not isinstance(named, str) or not named:
         details["type"] = kind.value
     return RawEvent(
         event_id,
-        _identifier("group", group),
-        _identifier("session", session),
+        _identifier("group", group, rules),
+        _identifier("session", session, rules),
         kind,
         sane(at, now),
         kept,
@@ -105,7 +106,12 @@ def raw_event(  # noqa: PLR0913 - the fields of an event, by name only
 
 
 def ingested(
-    item: Json, *, group: str, now: float, counted: Counter[str] | None = None
+    item: Json,
+    *,
+    group: str,
+    now: float,
+    counted: Counter[str] | None = None,
+    standing: Standing = START,
 ) -> RawEvent | None:
     """A raw event from one object of NDJSON; None when nothing of it is worth keeping.
 
@@ -130,20 +136,11 @@ def ingested(
         kind=_kind(_text(item, "kind", "type")),
         at=moment(item.get("at"), now),
         content=content,
-        metadata=metadata or {},
+        metadata=(metadata or {}) | {name: True for name in _MARKS if item.get(name) is True},
         now=now,
         counted=counted,
+        standing=standing,
     )
-
-
-def _ignored(kind: EventKind, metadata: Mapping[str, Json]) -> bool:
-    """Our own tools, synthetic parts, and the talk of helper requests."""
-    tool = metadata.get("tool")
-    if isinstance(tool, str) and _OWN_TOOL.match(tool):
-        return True
-    if metadata.get("synthetic") is True:
-        return True
-    return kind in _TALK and (metadata.get("summary") is True or metadata.get("agent") in HELPERS)
 
 
 def _check_size(content: str, metadata: Mapping[str, Json]) -> None:
@@ -175,55 +172,23 @@ def _bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
-def _without(text: str, tags: re.Pattern[str], label: str = "") -> str:
-    """`text` without what stands between the tags; an open end counts if `label` follows it."""
-    pieces: list[str] = []
-    end = 0
-    opened: re.Match[str] | None = None
-    for tag in tags.finditer(text):
-        if not tag[1]:
-            opened = opened or tag
-        elif opened:
-            pieces.append(text[end : opened.start()])
-            end, opened = tag.end(), None
-    if opened and text.startswith(label, opened.end()):
-        pieces.append(text[end : opened.start()])
-        end = len(text)
-    return text if not end else "".join([*pieces, text[end:]])
-
-
 def _tells(metadata: Mapping[str, Json]) -> bool:
     return any(metadata.get(name) for name in ("path", "command", "output", "diff"))
 
 
-def _compacted(
-    kind: EventKind, content: str, metadata: dict[str, Json]
-) -> tuple[str, dict[str, Json]]:
-    output, tool = metadata.get("output"), metadata.get("tool")
-    if isinstance(output, str):
-        if tool in _READERS:
-            # What a file holds stands in the file.
-            del metadata["output"]
-            metadata |= counts(output)
-        else:
-            metadata["output"] = compact(output)
-    for name, value in metadata.items():
-        if isinstance(value, str) and name != "output":
-            metadata[name] = compact(value, 16_384)
-    if kind is EventKind.NOTE or kind in _TALK:
-        return content, metadata
-    if tool in _READERS and "\n" in content.strip():
-        metadata = counts(content) | metadata
-        content = f"Read: {metadata.get('path') or content.strip().partition(chr(10))[0][:200]}"
-    return compact(content, 16_384), metadata
-
-
-def _identifier(name: str, value: str) -> str:
+def _identifier(name: str, value: str, rules: Counter[str]) -> str:
     if not isinstance(value, str):
         raise InvalidRequest(f"{name}: not a string")
     if len(value) > _LONGEST_ID:
         raise InvalidRequest(f"{name}: longer than {_LONGEST_ID} characters")
-    return valid(value)
+    known = valid(value)
+    kept, found = redact(known)
+    if not found:
+        return known
+    rules.update(found)
+    # Two ids stay two; so few bits tell nobody what the secret was.
+    mark = blake2b(known.encode(), digest_size=4).hexdigest()
+    return f"{kept}~{mark}"
 
 
 def _text(item: dict[str, Json], *names: str) -> str:
@@ -237,8 +202,8 @@ def _text(item: dict[str, Json], *names: str) -> str:
 
 
 def _kind(name: str) -> EventKind:
+    known = [kind for kind in EventKind if kind not in _MADE_HERE]
     try:
-        return EventKind(name or "note")
+        return known[known.index(EventKind(name or "note"))]
     except ValueError:
-        known = ", ".join(EventKind)
-        raise InvalidRequest(f"kind: {name[:40]!r} is unknown; one of {known}") from None
+        raise InvalidRequest(f"kind: {name[:40]!r} is unknown; one of {', '.join(known)}") from None

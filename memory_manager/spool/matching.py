@@ -16,13 +16,18 @@ type Candidate = tuple[int, int, str]
 MARK = re.compile(rb"\[REDACTED:[a-z0-9]+\]")
 
 
-def compiled(pattern: str, *, groups: bool = False) -> Any:  # noqa: ANN401 - re2 has no types
-    """`pattern` for bytes, in google-re2; without groups matching is cheaper."""
+def compiled(pattern: str, *, groups: bool = False, bytewise: bool = False) -> Any:  # noqa: ANN401 - re2 has no types
+    """`pattern` for bytes, in google-re2; without groups matching is cheaper.
+
+    Bytewise, any byte is a character: what is no UTF-8 hides nothing.
+    """
     options = re2.Options()
+    if bytewise:
+        options.encoding = re2.Options.Encoding.LATIN1
     options.never_capture = not groups
     options.log_errors = False
     options.max_mem = 32 * 1024 * 1024
-    return re2.compile(pattern.encode(), options)
+    return re2.compile(pattern.encode("latin-1" if bytewise else "utf-8"), options)
 
 
 def each(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter, defaultdict
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from memory_manager.spool.batches import Backlog, Batch, BatchState, Row, Status
+from memory_manager.spool import looks
+from memory_manager.spool.batches import Backlog, Batch
 from memory_manager.spool.connection import SQL, connect, translated
-from memory_manager.spool.rows import backlog_of, batch_of, row_of, session_status_of
+from memory_manager.spool.rows import backlog_of, batch_of, row_of
 from memory_manager.spool.sound import valid
 
 if TYPE_CHECKING:
@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from memory_manager.model import EventKind, RawEvent
+    from memory_manager.spool.batches import ProjectEntry, Row, SessionEntry, Status
+    from memory_manager.spool.report import Report
 
 #: Larger than any row number.
 END = 2**63 - 1
+#: Rows among which the newest unflushed ones are looked for.
+_UNFLUSHED = 20_000
 
 
 class SpoolReader:
@@ -85,6 +89,27 @@ class SpoolReader:
         with self._reading() as db:
             return [row_of(row).event for row in db.execute(SQL["batch_rows"], values)]
 
+    def completed(self, after: int, limit: int, group: str | None = None) -> list[Batch]:
+        """Completed batches (of one project) with an id above `after`, by id."""
+        values = {"after": after, "limit": limit, "group_id": group}
+        with self._reading() as db:
+            return [batch_of(row) for row in db.execute(SQL["completed"], values)]
+
+    def batches_to_tag(self, version: int, after: int, limit: int) -> list[Batch]:
+        """Completed batches above `after` whose tags are older than `version`, by id.
+
+        Those whose rows retention has taken are not among them: nothing can be said of them now.
+        """
+        values = {"version": version, "after": after, "limit": limit}
+        with self._reading() as db:
+            return [batch_of(row) for row in db.execute(SQL["to_tag"], values)]
+
+    def count_to_tag(self, version: int, after: int = 0) -> int:
+        """How many `batches_to_tag` would give without a limit."""
+        with self._reading() as db:
+            rows = db.execute(SQL["count_to_tag"], {"version": version, "after": after})
+            return int(rows.fetchall()[0][0])
+
     # Events
 
     def tail(self, *, after: int = 0, flushed_since: float, limit: int) -> list[Row]:
@@ -95,6 +120,15 @@ class SpoolReader:
         values = {"after": after, "since": flushed_since, "limit": limit}
         with self._reading() as db:
             return [row_of(row) for row in db.execute(SQL["tail"], values)]
+
+    def tail_start(self, most: int, before: float) -> int:
+        """The row after which the newest `most` unflushed ones come; 0 for all of them.
+
+        0 too when that row was received after `before`: then what is older may still matter.
+        """
+        with self._reading() as db:
+            row = db.execute(SQL["tail_start"], (most,)).fetchone()
+        return int(row[0]) if row is not None and row[1] < before else 0
 
     def flushed(self, since: float) -> list[tuple[int, float]]:
         """(row, time) of what was flushed later than `since`, earliest first."""
@@ -132,6 +166,22 @@ class SpoolReader:
         with self._reading() as db:
             return [row_of(row) for row in db.execute(SQL["session_events"], values)]
 
+    def unflushed(self, group: str, *, session: str | None = None, limit: int = 100) -> list[Row]:
+        """A project's rows that the graph does not have, newest first by their own time.
+
+        What waits, what is being flushed, what was given up. Of a huge backlog, the last that
+        came in are looked at.
+        """
+        values = {"group_id": group, "session": session, "limit": limit, "most": _UNFLUSHED}
+        with self._reading() as db:
+            return [row_of(row) for row in db.execute(SQL["unflushed"], values)]
+
+    def known(self, group: str, event_ids: Iterable[str]) -> frozenset[str]:
+        """Which of these events the project has."""
+        values = {"group_id": group, "ids": json.dumps([valid(name) for name in event_ids])}
+        with self._reading() as db:
+            return frozenset(str(row[0]) for row in db.execute(SQL["known_ids"], values))
+
     def compacted_at(self, group: str, session: str) -> float | None:
         """When the session's window was last compacted; None: never."""
         with self._reading() as db:
@@ -143,23 +193,49 @@ class SpoolReader:
         with self._reading() as db:
             return int(db.execute(SQL["newest"]).fetchone()[0])
 
-    def status(self) -> Status:
-        """What an operator asks: what waits, how long, batches by state, for each session."""
-        counts: defaultdict[tuple[str, str], Counter[BatchState]] = defaultdict(Counter)
+    # What an operator asks
+
+    def status(self, limit: int = 200, *, session: str | None = None) -> Status:
+        """What waits, how long, batches by state, and the sessions that want attention first.
+
+        Args:
+            limit: most sessions; 0 gives the numbers of the whole spool alone, which costs least.
+            session: only sessions of this name, in any project.
+        """
         with self._reading() as db:
-            for group, session, state, count in db.execute(SQL["batch_states"]):
-                counts[group, session][BatchState(state)] = count
-            sessions = tuple(
-                session_status_of(row, counts[row["group_id"], row["session"]])
-                for row in db.execute(SQL["all_sessions"])
-            )
-        oldest = min((s.first_pending_at for s in sessions if s.first_pending_at), default=None)
-        return Status(
-            pending=sum(session.pending for session in sessions),
-            oldest_age=0.0 if oldest is None else max(0.0, self._now() - oldest),
-            batches=sum(counts.values(), Counter()),
-            sessions=sessions,
-        )
+            return looks.status(db, self._now(), limit, session)
+
+    def sessions(
+        self,
+        group: str | None = None,
+        before: tuple[float, str, str] | None = None,
+        limit: int = 50,
+        text: str | None = None,
+    ) -> list[SessionEntry]:
+        """Sessions, the one with the latest event first.
+
+        Args:
+            group: only of this project.
+            before: after this place: `last_at`, `group` and `session` of the last one that was given.
+            limit: at most so many.
+            text: only with this in the title, the name or a summary, in any case of letters.
+        """
+        with self._reading() as db:
+            return looks.sessions(db, group, before, limit, text)
+
+    def projects(self) -> list[ProjectEntry]:
+        """Every project that has told anything or has a registered place, latest first."""
+        with self._reading() as db:
+            return looks.projects(db)
+
+    def report(self, since: float, until: float, buckets: int = 24) -> Report:
+        """What came in, waited and was flushed from `since` until `until`, in equal parts.
+
+        Raises:
+            InvalidRequest: no period, or too many parts.
+        """
+        with self._reading() as db:
+            return looks.report(db, since, until, buckets)
 
     # Projects
 

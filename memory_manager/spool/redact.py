@@ -9,45 +9,74 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from memory_manager.spool.finders import PASSES
 from memory_manager.spool.matching import MARK, Candidate, compiled
 from memory_manager.spool.patterns import HINTS
+from memory_manager.spool.private import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from memory_manager.model import Json
 
-#: What may be looked at in one text, and what a finding costs of that (it takes longer than a
-#: harmless place); beyond, the rest of the text is dropped.
-BUDGET, _FINDING = 5000, 3
-#: Private passages and their ends that are looked at.
-_MOST_TAGS = 4000
+#: What may be looked at in one event, and what a finding and a text cost of that (they take longer
+#: than a harmless place); beyond, the rest is dropped.
+BUDGET, _FINDING, _TEXT = 4500, 3, 8
+#: Shorter texts hold no secret that any rule knows. Of short ones (names, folders, ids) most come
+#: again and again: whether there can be anything in them is remembered.
+_SHORTEST, _SHORT, _REMEMBERED = 6, 64, 2048
 
 _OVERFLOW = b"[REDACTED:overflow]"
 
+
+@dataclass(slots=True)
+class Budget:
+    """What is left of the work on one event."""
+
+    left: int = BUDGET
+
+
 _HINTS = compiled(HINTS)
-_TAG = re.compile(
-    rb"(?:<|&lt;|\\u003c)(/?)private(?:\s[^<>\n]{0,64})?(?:>|&gt;|\\u003e)", re.IGNORECASE
-)
 
 
 def redact(text: str) -> tuple[str, Counter[str]]:
     """`text` without private passages and secrets, and how often each rule found something."""
     rules: Counter[str] = Counter()
-    data = text.encode("utf-8", "surrogatepass")
-    if _HINTS.search(data) is None:
-        return text, rules
-    clean = _without_private(data, rules)
-    left = BUDGET
+    return redacted(text, rules), rules
+
+
+def redacted(text: str, rules: Counter[str], budget: Budget | None = None) -> str:
+    """The same; what was found is added to `rules`, and the texts of one event share a `budget`."""
+    if not (_hinted_short(text) if len(text) <= _SHORT else _hinted(text)):
+        return text
+    budget = budget or Budget()
+    if budget.left <= 0:
+        rules["overflow"] += 1
+        return _OVERFLOW.decode()
+    budget.left -= _TEXT
+    public, _, found = told(text)
+    if found:
+        rules["private"] += found
+    before = rules.total()
+    clean = public.encode("utf-8", "surrogatepass")
     for applies, find in PASSES:
         if applies(clean):
-            clean, left = _replaced(clean, find(clean), left, rules)
-    if not rules:
-        return text, rules
-    return clean.decode("utf-8", "surrogatepass"), rules
+            clean, budget.left = _replaced(clean, find(clean), budget.left, rules)
+    return public if rules.total() == before else clean.decode("utf-8", "surrogatepass")
+
+
+def _hinted(text: str) -> bool:
+    """Whether any rule can find anything."""
+    if len(text) < _SHORTEST:
+        return False
+    return _HINTS.search(text.encode("utf-8", "surrogatepass")) is not None
+
+
+_hinted_short = lru_cache(maxsize=_REMEMBERED)(_hinted)
 
 
 def warm() -> None:
@@ -80,99 +109,92 @@ def _replaced(
     return data, left
 
 
-# Private passages
-
-
-def _without_private(data: bytes, rules: Counter[str]) -> bytes:
-    # What is left may form a tag anew (`<pri<private></private>vate>`): look again, but not for
-    # ever; whoever needs more than that loses the rest.
-    for _ in range(3):
-        shorter = _private_removed(data, rules)
-        if len(shorter) == len(data):
-            return data
-        data = shorter
-    opening = next((tag.start() for tag in _TAG.finditer(data) if not tag[1]), len(data))
-    return data[:opening]
-
-
-def _private_removed(data: bytes, rules: Counter[str]) -> bytes:
-    pieces: list[bytes] = []
-    depth = end = 0
-    for number, tag in enumerate(_TAG.finditer(data)):
-        if number == _MOST_TAGS:
-            break
-        if not tag[1]:
-            if depth == 0:
-                pieces.append(data[end : tag.start()])
-                rules["private"] += 1
-            depth += 1
-        elif depth:
-            depth -= 1
-            end = tag.end()
-    else:
-        if depth == 0:
-            pieces.append(data[end:])
-    return b"".join(pieces)
-
-
 # Structured values
 
 _SENSITIVE = re.compile(
-    r"(?:pass(?:word|wd|phrase|code)?|pwd|secrets?|credentials?|authorization|cookies?|"
+    r"(?:pass(?:word|wd|phrase|code)s?|pwd|secrets?|secret(?:value|string|text)|credentials?|"
+    r"authorization|cookies?|jwt|bearer|otp|totp(?:secret)?|"
     r"(?:access|refresh|id|auth|session|bearer|api|csrf|xsrf|bot)?token|"
-    r"(?:api|access|auth|private|client|signing|encryption|secretaccess|account|secret)key|"
-    r"connectionstring)$"
+    r"(?:access|refresh|id|auth|session|bearer|api|csrf|xsrf|bot)tokens|"
+    r"(?:api|access|auth|private|client|signing|encryption|secretaccess|account|secret|ssh|deploy|"
+    r"webhook|license|master|service|pgp|gpg|rsa|pem)keys?|connectionstring|^auth)$"
 )
-
-#: Shorter names of fields are names.
-_LONG_NAME = 16
+#: What separates the words of a name.
+_SEPARATORS = str.maketrans("", "", "_-. :/\t")
+#: A name that is nothing but a name: letters, digits and separators, and few of them.
+_PLAIN_NAME = re.compile(r"[\w.-]{0,16}")
+#: Longer strings in a list name nothing; of a label so much is looked at.
+_LONGEST_NAME, _LONGEST_LABEL = 64, 256
+#: A list of a name and its value.
+_PAIR = 2
 
 
 def redact_value(value: Json) -> tuple[Json, Counter[str]]:
     """A JSON value with every string redacted and sensitive fields dropped by their names."""
     rules: Counter[str] = Counter()
-    return _redact_value(value, rules), rules
+    return redacted_value(value, rules, Budget()), rules
 
 
 def sensitive(name: str) -> bool:
     """Whether a field of this name holds a secret: `apiKey`, `db_password`, `X-Auth-Token`."""
-    return _SENSITIVE.search(name.lower().replace("_", "").replace("-", "")) is not None
+    return _SENSITIVE.search(name.lower().translate(_SEPARATORS)) is not None
 
 
-def _redact_value(value: Json, rules: Counter[str]) -> Json:
+_sensitive_name = lru_cache(maxsize=_REMEMBERED)(sensitive)
+
+
+def redacted_value(value: Json, rules: Counter[str], budget: Budget) -> Json:
+    """The same; see `redacted`."""
     match value:
         case str():
-            clean, found = redact(value)
-            rules.update(found)
-            return clean
+            return redacted(value, rules, budget)
         case list():
-            return [_redact_value(item, rules) for item in value]
+            return _redact_items(value, rules, budget)
         case dict():
-            return _redact_fields(value, rules)
+            return _redact_fields(value, rules, budget)
         case _:
             return value
 
 
-def _redact_fields(fields: dict[str, Json], rules: Counter[str]) -> dict[str, Json]:
+def _redact_items(items: list[Json], rules: Counter[str], budget: Budget) -> list[Json]:
+    """`["--password", "hunter2"]` and `["Authorization", "…"]` name what follows them."""
+    kept: list[Json] = []
+    named = False
+    for item in items:
+        if named and isinstance(item, str) and not item.startswith(("-", "[REDACTED:")):
+            rules["field"] += 1
+            kept.append("[REDACTED:field]")
+            named = False
+            continue
+        kept.append(redacted_value(item, rules, budget))
+        named = (
+            isinstance(item, str)
+            and len(item) <= _LONGEST_NAME
+            and (item.startswith("-") or len(items) == _PAIR)
+            and sensitive(item)
+        )
+    return kept
+
+
+def _redact_fields(fields: dict[str, Json], rules: Counter[str], budget: Budget) -> dict[str, Json]:
     kept: dict[str, Json] = {}
     label = fields.get("name", fields.get("key"))
     for name, item in fields.items():
         # `{"name": "DB_PASSWORD", "value": …}` is how containers spell a variable.
-        labelled = name == "value" and isinstance(label, str) and sensitive(label)
-        if (labelled or sensitive(name)) and not _harmless(name, item):
+        labelled = name == "value" and isinstance(label, str) and sensitive(label[:_LONGEST_LABEL])
+        telling = _sensitive_name(name) if len(name) <= _SHORT else sensitive(name)
+        if (labelled or telling) and not _harmless(name, item):
             rules["field"] += 1
             continue
-        if len(name) > _LONG_NAME:
-            clean, found = redact(name)
-            rules.update(found)
-            kept[clean] = _redact_value(item, rules)
-        else:
-            kept[name] = _redact_value(item, rules)
+        if _PLAIN_NAME.fullmatch(name):
+            kept[name] = redacted_value(item, rules, budget)
+            continue
+        kept[redacted(name, rules, budget)] = redacted_value(item, rules, budget)
     return kept
 
 
 def _harmless(name: str, item: Json) -> bool:
     """Nothing, a yes or no, or a number of tokens."""
     if isinstance(item, int | float) and not isinstance(item, bool):
-        return name.lower().endswith("token")
+        return name.lower().endswith(("token", "tokens"))
     return item is None or isinstance(item, bool) or not item

@@ -34,18 +34,22 @@ def columns(event: RawEvent, now: float) -> tuple[str | float, ...]:
     )
 
 
-def last_within(rows: Sequence[Any], limit_size: int) -> int:
-    last, size = int(rows[0][0]), int(rows[0][1])
-    for seq, more in rows[1:]:
+def within(rows: Sequence[Any], limit_size: int) -> Sequence[Any]:
+    """The first rows (number, size) that fit together; the first always does."""
+    size = int(rows[0][1])
+    for count, (_, more) in enumerate(rows[1:], 1):
         size += more
         if size > limit_size:
-            break
-        last = seq
-    return last
+            return rows[:count]
+    return rows
 
 
 def row_of(row: Any) -> Row:  # noqa: ANN401 - sqlite3.Row gives Any for every column
-    event = RawEvent(
+    return Row(row["seq"], event_of(row), row["received_at"], row["flushed_at"])
+
+
+def event_of(row: Any) -> RawEvent:  # noqa: ANN401 - as above
+    return RawEvent(
         row["event_id"],
         row["group_id"],
         row["session"],
@@ -54,7 +58,6 @@ def row_of(row: Any) -> Row:  # noqa: ANN401 - sqlite3.Row gives Any for every c
         row["content"],
         json.loads(row["metadata"]),
     )
-    return Row(row["seq"], event, row["received_at"], row["flushed_at"])
 
 
 def batch_of(row: Any) -> Batch:  # noqa: ANN401 - as above
@@ -72,7 +75,19 @@ def batch_of(row: Any) -> Batch:  # noqa: ANN401 - as above
         claimed_at=row["claimed_at"],
         updated_at=row["updated_at"],
         retry_at=row["retry_at"],
+        events=row["events"],
+        episodes=row["episodes"],
+        finished_at=row["finished_at"],
+        summary=row["summary"],
+        tags=tags_of(row["tags"]),
+        tags_version=row["tags_version"],
     )
+
+
+def tags_of(text: str) -> tuple[str, ...]:
+    """The tags in a list of JSON; nothing in what is none."""
+    found = json.loads(text)
+    return tuple(tag for tag in found if isinstance(tag, str)) if isinstance(found, list) else ()
 
 
 def backlog_of(row: Any, batch: Batch | None) -> Backlog:  # noqa: ANN401 - as above
@@ -86,12 +101,14 @@ def backlog_of(row: Any, batch: Batch | None) -> Backlog:  # noqa: ANN401 - as a
         last_at=row["last_pending_at"],
         boundary=bool(row["boundary"]),
         batch=batch,
+        began=row["first_at"],
     )
 
 
 def session_status_of(
     row: Any,  # noqa: ANN401 - as above
     batches: Mapping[BatchState, int],
+    unsettled: Any | None,  # noqa: ANN401 - as above
 ) -> SessionStatus:
     return SessionStatus(
         group=row["group_id"],
@@ -102,4 +119,12 @@ def session_status_of(
         last_pending_at=row["last_pending_at"],
         compacted_at=row["compacted_at"],
         batches=batches,
+        project=row["project"],
+        title=row["title"],
+        events=row["events"],
+        first_at=row["first_at"],
+        last_at=row["last_at"],
+        attempts=unsettled["attempts"] if unsettled else 0,
+        error=unsettled["error"] if unsettled else "",
+        retry_at=unsettled["retry_at"] if unsettled else None,
     )

@@ -1,79 +1,4 @@
--- Every statement of the spool. Format: `-- name:`, one line of purpose, the statement.
-
--- name: schema
--- Tables and indices of schema version 1; run once, in one transaction, on an empty file.
-CREATE TABLE raw_events (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  event_id TEXT NOT NULL,
-  group_id TEXT NOT NULL,
-  session TEXT NOT NULL,
-  kind TEXT NOT NULL,
-  at REAL NOT NULL,
-  received_at REAL NOT NULL,
-  boundary INTEGER NOT NULL,
-  flushed_at REAL,
-  metadata TEXT NOT NULL,
-  content TEXT NOT NULL,
-  UNIQUE (group_id, event_id)
-) STRICT;
-CREATE INDEX raw_events_by_session ON raw_events (group_id, session, seq);
-CREATE INDEX raw_events_unflushed ON raw_events (seq) WHERE flushed_at IS NULL;
-CREATE INDEX raw_events_flushed ON raw_events (flushed_at) WHERE flushed_at IS NOT NULL;
-CREATE TABLE sessions (
-  group_id TEXT NOT NULL,
-  session TEXT NOT NULL,
-  cursor INTEGER NOT NULL DEFAULT 0,
-  pending INTEGER NOT NULL DEFAULT 0,
-  tools INTEGER NOT NULL DEFAULT 0,
-  prompts INTEGER NOT NULL DEFAULT 0,
-  first_pending_at REAL,
-  last_pending_at REAL,
-  boundary INTEGER NOT NULL DEFAULT 0,
-  compacted_at REAL,
-  PRIMARY KEY (group_id, session)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE batches (
-  id INTEGER PRIMARY KEY AUTOINCREMENT,
-  group_id TEXT NOT NULL,
-  session TEXT NOT NULL,
-  first_seq INTEGER NOT NULL,
-  last_seq INTEGER NOT NULL CHECK (last_seq >= first_seq),
-  state TEXT NOT NULL CHECK (state IN ('started', 'completed', 'error', 'skipped', 'gave_up')),
-  attempts INTEGER NOT NULL,
-  claims INTEGER NOT NULL,
-  owner TEXT NOT NULL,
-  error TEXT NOT NULL,
-  claimed_at REAL NOT NULL,
-  updated_at REAL NOT NULL,
-  retry_at REAL,
-  UNIQUE (group_id, session, first_seq)
-) STRICT;
-CREATE UNIQUE INDEX batches_one_running ON batches (group_id, session) WHERE state = 'started';
-CREATE INDEX batches_open ON batches (group_id, session, first_seq)
-  WHERE state IN ('started', 'error');
-CREATE TABLE projects (
-  alias TEXT PRIMARY KEY,
-  group_id TEXT NOT NULL
-) STRICT, WITHOUT ROWID;
-
--- name: counting
--- The rest of the schema: adds each new event to its session's counts, in the event's own statement.
-CREATE TRIGGER raw_events_counted AFTER INSERT ON raw_events BEGIN
-  INSERT INTO sessions (group_id, session, pending, tools, prompts, first_pending_at,
-                        last_pending_at, boundary, compacted_at)
-  VALUES (new.group_id, new.session, 1, new.kind IN ('file_edit', 'command', 'tool'),
-          new.kind = 'prompt', new.received_at, new.received_at, new.boundary,
-          iif(new.kind = 'compaction', new.at, NULL))
-  ON CONFLICT (group_id, session) DO UPDATE SET
-    pending = pending + 1,
-    tools = tools + excluded.tools,
-    prompts = prompts + excluded.prompts,
-    first_pending_at = coalesce(first_pending_at, excluded.first_pending_at),
-    last_pending_at = excluded.last_pending_at,
-    boundary = boundary | excluded.boundary,
-    compacted_at = max(coalesce(compacted_at, excluded.compacted_at),
-                       coalesce(excluded.compacted_at, compacted_at));
-END;
+-- Appending and flushing. Format: `-- name:`, one line of purpose, the statement.
 
 -- name: append
 -- Stores one event unless its project knows its id.
@@ -81,6 +6,27 @@ INSERT INTO raw_events
   (event_id, group_id, session, kind, at, received_at, boundary, metadata, content)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (group_id, event_id) DO NOTHING;
+
+-- name: alike
+-- Whether a session's newest row may be what an event repeats: of its kind, with its text or none.
+SELECT 1 FROM raw_events
+WHERE seq = (SELECT max(seq) FROM raw_events WHERE group_id = ? AND session = ?)
+  AND kind = ? AND event_id <> ? AND (content = ? OR content = '');
+
+-- name: last_row
+-- The newest row of a session.
+SELECT event_id, group_id, session, kind, at, metadata, content FROM raw_events
+WHERE group_id = ? AND session = ? ORDER BY seq DESC LIMIT 1;
+
+-- name: known_row
+-- The row of an event.
+SELECT event_id, group_id, session, kind, at, metadata, content FROM raw_events
+WHERE group_id = ? AND event_id = ?;
+
+-- name: known_ids
+-- Which of these events a project has.
+SELECT event_id FROM raw_events
+WHERE group_id = :group_id AND event_id IN (SELECT value FROM json_each(:ids));
 
 -- name: move_cursor
 -- Moves the cursor to the end of a terminal batch, never back.
@@ -101,7 +47,8 @@ WHERE group_id = :group_id AND session = :session;
 
 -- name: pending_sessions
 -- Sessions with rows after their cursor, longest waiting first.
-SELECT group_id, session, pending, tools, prompts, first_pending_at, last_pending_at, boundary
+SELECT group_id, session, pending, tools, prompts, first_pending_at, last_pending_at, boundary,
+       first_at
 FROM sessions WHERE pending > 0 ORDER BY first_pending_at, group_id, session;
 
 -- name: open_batches
@@ -127,8 +74,9 @@ WHERE r.group_id = ? AND r.session = ? AND r.seq > s.cursor ORDER BY r.seq LIMIT
 -- name: new_batch
 -- Fixes a range; the unique key lets one claimer win.
 INSERT INTO batches (group_id, session, first_seq, last_seq, state, attempts, claims, owner, error,
-                     claimed_at, updated_at)
-VALUES (:group_id, :session, :first_seq, :last_seq, 'started', 1, 1, :owner, '', :now, :now)
+                     claimed_at, updated_at, events)
+VALUES (:group_id, :session, :first_seq, :last_seq, 'started', 1, 1, :owner, '', :now, :now,
+        :events)
 RETURNING *;
 
 -- name: reclaim
@@ -148,7 +96,10 @@ UPDATE batches SET updated_at = :now WHERE id = :id AND claims = :claims AND sta
 
 -- name: finish
 -- Ends a batch of this claim, or sets it back to `error`.
-UPDATE batches SET state = :state, error = :error, updated_at = :now, retry_at = :retry_at
+UPDATE batches SET state = :state, error = :error, updated_at = :now, retry_at = :retry_at,
+                   finished_at = :finished_at, episodes = coalesce(:episodes, episodes),
+                   summary = coalesce(:summary, summary), tags = coalesce(:tags, tags),
+                   tags_version = coalesce(:tags_version, tags_version)
 WHERE id = :id AND claims = :claims AND state IN ('started', 'error');
 
 -- name: mark_flushed
@@ -170,12 +121,56 @@ WHERE state = 'started' AND updated_at < :before;
 
 -- name: retry
 -- A person asks: the chosen batches are due at once, with all attempts before them.
-UPDATE batches SET state = 'error', attempts = 0, updated_at = :now, retry_at = :now
+UPDATE batches SET state = 'error', attempts = 0, updated_at = :now, retry_at = :now,
+                   finished_at = NULL
 WHERE id IN (
   SELECT id FROM batches
   WHERE (state = 'error' AND :error OR state = 'gave_up' AND :gave_up)
     AND (:group_id IS NULL OR group_id = :group_id) AND (:session IS NULL OR session = :session)
   ORDER BY id LIMIT :limit);
+
+-- name: reopen
+-- A completed batch is due again, if any of its rows is left.
+UPDATE batches SET state = 'error', attempts = 0, error = 'reopened', updated_at = :now,
+                   retry_at = :now, finished_at = NULL
+WHERE id = :id AND state = 'completed' AND EXISTS (
+  SELECT 1 FROM raw_events AS r
+  WHERE r.group_id = batches.group_id AND r.session = batches.session
+    AND r.seq BETWEEN batches.first_seq AND batches.last_seq)
+RETURNING *;
+
+-- name: mark_unflushed
+-- Notes that the graph has to be given these rows again.
+UPDATE raw_events SET flushed_at = NULL
+WHERE group_id = ? AND session = ? AND seq BETWEEN ? AND ? AND flushed_at IS NOT NULL;
+
+-- name: completed
+-- Completed batches after one, in order.
+SELECT * FROM batches
+WHERE id > :after AND state = 'completed' AND (:group_id IS NULL OR group_id = :group_id)
+ORDER BY id LIMIT :limit;
+
+-- name: to_tag
+-- Completed batches that were tagged by an earlier version or never, and still have rows.
+SELECT * FROM batches
+WHERE id > :after AND state = 'completed' AND tags_version < :version AND EXISTS (
+  SELECT 1 FROM raw_events AS r
+  WHERE r.group_id = batches.group_id AND r.session = batches.session
+    AND r.seq BETWEEN batches.first_seq AND batches.last_seq)
+ORDER BY id LIMIT :limit;
+
+-- name: count_to_tag
+-- How many of them there are.
+SELECT count(*) FROM batches
+WHERE id > :after AND state = 'completed' AND tags_version < :version AND EXISTS (
+  SELECT 1 FROM raw_events AS r
+  WHERE r.group_id = batches.group_id AND r.session = batches.session
+    AND r.seq BETWEEN batches.first_seq AND batches.last_seq);
+
+-- name: note_summary
+-- What a completed batch came to, told later.
+UPDATE batches SET summary = :summary, tags = :tags, tags_version = :tags_version
+WHERE id = :id AND state = 'completed';
 
 -- name: tail
 -- Rows that are unflushed, or were flushed after a time; oldest first.
@@ -187,6 +182,11 @@ SELECT * FROM raw_events WHERE seq IN (
   WHERE flushed_at IS NOT NULL AND flushed_at > :since AND seq > :after
   ORDER BY 1 LIMIT :limit)
 ORDER BY seq;
+
+-- name: tail_start
+-- The unflushed row before the newest so many of them, and when it was received.
+SELECT seq, received_at FROM raw_events INDEXED BY raw_events_unflushed
+WHERE flushed_at IS NULL ORDER BY seq DESC LIMIT 1 OFFSET ?;
 
 -- name: newest
 -- The last row.
@@ -215,21 +215,6 @@ SELECT * FROM raw_events WHERE group_id = ? AND session = ? AND seq < ? ORDER BY
 -- When the session's window was last compacted.
 SELECT compacted_at FROM sessions WHERE group_id = ? AND session = ?;
 
--- name: all_sessions
--- Every session with its cursor and what waits.
-SELECT group_id, session, cursor, pending, first_pending_at, last_pending_at, compacted_at
-FROM sessions ORDER BY first_pending_at IS NULL, first_pending_at, group_id, session;
-
--- name: batch_states
--- How many batches of each session stand in which state.
-SELECT group_id, session, state, count(*) FROM batches GROUP BY group_id, session, state;
-
--- name: prune
--- Deletes rows that were flushed before a time, earliest first.
-DELETE FROM raw_events WHERE seq IN (
-  SELECT seq FROM raw_events INDEXED BY raw_events_flushed
-  WHERE flushed_at IS NOT NULL AND flushed_at < ? ORDER BY flushed_at, seq LIMIT ?);
-
 -- name: alias
 -- The group that an alias of a project stands for.
 SELECT group_id FROM projects WHERE alias = ?;
@@ -237,3 +222,15 @@ SELECT group_id FROM projects WHERE alias = ?;
 -- name: register
 -- Gives an alias a group; the first one stays.
 INSERT INTO projects (alias, group_id) VALUES (?, ?) ON CONFLICT (alias) DO NOTHING;
+
+-- name: group
+-- What is known of a project.
+SELECT name, root, seen_at FROM groups WHERE group_id = ?;
+
+-- name: register_group
+-- What a project is called and where it is; what is not told stays.
+INSERT INTO groups (group_id, name, root, seen_at) VALUES (:group_id, :name, :root, :now)
+ON CONFLICT (group_id) DO UPDATE SET
+  name = iif(excluded.name = '', name, excluded.name),
+  root = iif(excluded.root = '', root, excluded.root),
+  seen_at = max(seen_at, excluded.seen_at);

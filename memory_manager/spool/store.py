@@ -11,20 +11,19 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from memory_manager.errors import InvalidRequest
-from memory_manager.spool.batches import OPEN, Batch, BatchState, Receipt
+from memory_manager.spool import appending, books, retention
+from memory_manager.spool.batches import Batch, BatchState, Receipt
+from memory_manager.spool.books import LARGEST_BATCH
 from memory_manager.spool.connection import SQL, translated
 from memory_manager.spool.reading import SpoolReader
-from memory_manager.spool.rows import batch_of, columns, last_within
-from memory_manager.spool.sound import valid
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from memory_manager.model import RawEvent
 
-#: Most characters of a new batch's text; a single larger row is a batch of its own.
-LARGEST_BATCH = 4 * 1024 * 1024
+__all__ = ["LARGEST_BATCH", "Spool"]
 
 _RETRYABLE = frozenset({BatchState.ERROR, BatchState.GAVE_UP})
 
@@ -37,16 +36,17 @@ class Spool(SpoolReader):
     def append_many(self, lists: Sequence[Sequence[RawEvent]]) -> list[Receipt]:
         """Stores several callers' events in one durable transaction: all of them or none.
 
-        An event whose id its project knows is not stored again. On return everything is on disk.
+        An event whose id its project knows is not stored again, one that repeats the event before
+        it is stored without its text (see `folding.py`). On return everything is on disk.
         """
         now = self._now()
         if sum(map(len, lists)) == 1:
-            # The usual case: a statement by itself is a transaction too, with fewer turns at
-            # the interpreter.
+            # The usual case, with fewer turns at the interpreter.
             with translated(self._path):
-                return [_stored(self._db, events, now) for events in lists]
+                if (receipts := appending.store_lone(self._db, lists, now)) is not None:
+                    return receipts
         with self._transaction() as db:
-            return [_stored(db, events, now) for events in lists]
+            return appending.store(db, lists, now)
 
     def append(self, events: Sequence[RawEvent]) -> Receipt:
         """Stores one caller's events; see `append_many`."""
@@ -75,28 +75,9 @@ class Spool(SpoolReader):
             limit: most rows of a new range; its text is bounded by `LARGEST_BATCH` too.
             force: start an `error` batch before its retry time.
         """
-        now = self._now()
+        asked = books.Asked(group, session, owner, limit, force)
         with self._transaction() as db:
-            standing = db.execute(SQL["open_batch"], (group, session)).fetchone()
-            if standing is not None:
-                batch = batch_of(standing)
-                ready = batch.retry_at is not None and batch.retry_at <= now
-                if batch.state is BatchState.STARTED or not (ready or force):
-                    return None
-                values = {"id": batch.id, "owner": owner, "now": now}
-                return batch_of(db.execute(SQL["reclaim"], values).fetchall()[0])
-            rows = db.execute(SQL["unclaimed"], (group, session, limit)).fetchall()
-            if not rows:
-                return None
-            values = {
-                "group_id": group,
-                "session": session,
-                "first_seq": rows[0][0],
-                "last_seq": last_within(rows, LARGEST_BATCH),
-                "owner": owner,
-                "now": now,
-            }
-            return batch_of(db.execute(SQL["new_batch"], values).fetchall()[0])
+            return books.claim(db, asked, self._now())
 
     def heartbeat(self, batch: Batch) -> bool:
         """Says that the claimer lives. False: the batch is no longer its own; it should stop."""
@@ -104,14 +85,36 @@ class Spool(SpoolReader):
         with self._transaction() as db:
             return db.execute(SQL["heartbeat"], values).rowcount == 1
 
-    def complete(self, batch: Batch, state: BatchState = BatchState.COMPLETED) -> bool:
+    def complete(  # noqa: PLR0913 - what a flush came to, by name only
+        self,
+        batch: Batch,
+        state: BatchState = BatchState.COMPLETED,
+        *,
+        episodes: int = 0,
+        summary: str = "",
+        tags: Sequence[str] = (),
+        tags_version: int = 0,
+    ) -> bool:
         """Ends a batch as `completed` or `skipped`: moves the cursor, marks its rows flushed.
 
-        False: the batch was claimed again since, or is already terminal; nothing was changed.
+        Args:
+            batch: the claim.
+            state: `completed`, or `skipped` when nothing of it was worth keeping.
+            episodes: how many it made.
+            summary: what it was about; `tags`: the same in words; clipped.
+            tags: see `summary`; made by rules of the version `tags_version`.
+            tags_version: see `tags`.
+
+        Returns:
+            False when the batch was claimed again since, or is already terminal; nothing changed.
         """
         if state not in {BatchState.COMPLETED, BatchState.SKIPPED}:
             raise InvalidRequest(f"state: {state} does not complete a batch; use fail")
-        return self._finish(batch, state, "", None)
+        outcome = books.Outcome(
+            state, self._now(), episodes=episodes, summary=summary, tags=tags, version=tags_version
+        )
+        with self._transaction() as db:
+            return books.finish(db, batch, outcome)
 
     def fail(
         self, batch: Batch, error: str, retry_at: float | None, *, gave_up: bool = False
@@ -128,7 +131,27 @@ class Spool(SpoolReader):
             False when the batch was claimed again since, or is already terminal.
         """
         state = BatchState.GAVE_UP if gave_up else BatchState.ERROR
-        return self._finish(batch, state, error[:2000], None if gave_up else retry_at)
+        outcome = books.Outcome(
+            state, self._now(), error=error, retry_at=None if gave_up else retry_at
+        )
+        with self._transaction() as db:
+            return books.finish(db, batch, outcome)
+
+    def note_summary(
+        self, batch_id: int, summary: str, tags: Sequence[str], tags_version: int
+    ) -> bool:
+        """Notes what a completed batch was about, later than it was flushed; False: there is none."""
+        with self._transaction() as db:
+            return books.note_summary(db, batch_id, summary, tags, tags_version)
+
+    def reopen(self, batch_ids: Iterable[int]) -> int:
+        """Makes completed batches due again with the same ranges; gives how many there were.
+
+        For what the graph has lost. Rows that retention has taken meanwhile don't come back; a
+        batch that has none left stays completed. The cursor stays where it is.
+        """
+        with self._transaction() as db:
+            return books.reopen(db, batch_ids, self._now())
 
     def release(self, owner: str | None = None) -> int:
         """Hands back the running batches of a dead owner (None: of everyone); gives their number.
@@ -177,38 +200,85 @@ class Spool(SpoolReader):
 
     # Projects
 
-    def register(self, aliases: Sequence[str], group: str) -> str:
+    def register(
+        self, aliases: Sequence[str], group: str, *, name: str = "", root: str = ""
+    ) -> str:
         """Ties the aliases to one project and gives the group that stands.
 
         A known alias keeps its group and passes it to the others; `group` is for a new project.
+        `name` and `root` are noted for people, "" keeps what is known.
         """
+        now = self._now()
+        with self._reading() as db:
+            # Asked every minute and by every process of a hook: nearly always all of it stands.
+            standing = self.group_of(aliases) or group
+            if books.stands(db, aliases, books.Place(standing, name, root), now):
+                return standing
         with self._transaction() as db:
             standing = self.group_of(aliases) or group
-            db.executemany(SQL["register"], [(valid(alias), standing) for alias in aliases])
+            books.register(db, aliases, books.Place(standing, name, root), now)
         return standing
+
+    def discard(self, group: str) -> int:
+        """Deletes everything of one project, flushed or not; gives the number of rows."""
+        with self._transaction() as db:
+            purged = retention.discarded(db, group)
+        retention.told(purged, f"project {group} was discarded")
+        return purged.rows
 
     # Upkeep
 
-    def prune(self, flushed_before: float, limit: int = 1000) -> int:
-        """Deletes at most `limit` rows flushed before a time, shrinks the file, gives the number.
+    def sample(self) -> None:
+        """Notes how much waits now, for reports. One look in 30 seconds stays, for 90 days."""
+        with self._transaction() as db:
+            retention.sampled(db, self._now())
 
-        Only flushed rows go, so nothing that a batch still needs.
+    def purge(self, now: float, keep_s: float, limit: int = 500) -> int:
+        """Deletes flushed rows that were flushed more than `keep_s` seconds before `now`.
+
+        One small transaction; call it until it gives 0, with room for others in between. A
+        session's history goes only with the whole session (see `retention.py`), and with it its
+        batches and its books. The file on disk shrinks at the next checkpoint.
+
+        Returns:
+            The number of rows, at most `limit`.
+        """
+        while True:
+            with self._transaction() as db:
+                purged = retention.aged(db, now - keep_s, limit)
+            retention.told(purged, f"flushed more than {keep_s:.0f} s ago")
+            with self._reading() as db:
+                retention.reclaim(db)
+            if purged.rows or not (purged.batches or purged.sessions):
+                return purged.rows
+
+    def shrink(self, most_bytes: int, limit: int = 500) -> int:
+        """Deletes flushed rows while the file holds more than `most_bytes`; call it until it gives 0.
+
+        Returns:
+            The number of rows, at most `limit`; 0 too when only unflushed rows are left.
         """
         with self._transaction() as db:
-            count = db.execute(SQL["prune"], (flushed_before, limit)).rowcount
+            full = retention.used(db) > most_bytes
+            purged = retention.crowded(db, self._now(), limit) if full else retention.Purged()
+        retention.told(purged, f"the file holds more than {most_bytes} bytes")
         with self._reading() as db:
-            db.execute("PRAGMA incremental_vacuum").fetchall()
-        return count
+            retention.reclaim(db)
+        return purged.rows
+
+    def settle(self) -> bool:
+        """Makes a file that can't shrink able to, by rewriting it; False: it is able.
+
+        Others wait for as long as that takes, and it needs the file's size again in free space:
+        call it behind a start, not in it.
+        """
+        with self._reading() as db:
+            return retention.settle(db)
 
     def checkpoint(self) -> bool:
         """Moves the write-ahead log into the database; call it when idle. False: others read it."""
         with self._reading() as db:
-            timeout = db.execute("PRAGMA busy_timeout").fetchone()[0]
-            db.execute("PRAGMA busy_timeout = 0")
-            try:
-                return bool(db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
-            finally:
-                db.execute(f"PRAGMA busy_timeout = {timeout:d}")
+            return retention.checkpointed(db)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -222,35 +292,3 @@ class Spool(SpoolReader):
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    def _finish(self, batch: Batch, state: BatchState, error: str, retry_at: float | None) -> bool:
-        values = {
-            "id": batch.id,
-            "claims": batch.claims,
-            "state": str(state),
-            "error": error,
-            "retry_at": retry_at,
-            "group_id": batch.group,
-            "session": batch.session,
-            "first_seq": batch.first_seq,
-            "last_seq": batch.last_seq,
-            "now": self._now(),
-        }
-        with self._transaction() as db:
-            if db.execute(SQL["finish"], values).rowcount != 1:
-                return False
-            if state not in OPEN:
-                if state is not BatchState.GAVE_UP:
-                    db.execute(SQL["mark_flushed"], values)
-                db.execute(SQL["move_cursor"], values)
-                db.execute(SQL["recount_session"], values)
-        return True
-
-
-def _stored(db: sqlite3.Connection, events: Sequence[RawEvent], now: float) -> Receipt:
-    new: dict[str, int] = {}
-    for event in events:
-        cursor = db.execute(SQL["append"], columns(event, now))
-        if cursor.rowcount == 1 and cursor.lastrowid is not None:
-            new[event.event_id] = cursor.lastrowid
-    return Receipt(len(events), new)
