@@ -8,16 +8,14 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from memory_manager.errors import MemoryFault
-from memory_manager.model import EventKind, Hit, Query
-from memory_manager.spool.redact import redact
+from memory_manager.model import EventKind, Query
 from metrics import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bridge.parts import Parts
-    from memory_manager.hook_events import HookEvent
-    from memory_manager.project import Project
+    from memory_manager.model import Hit, RawEvent
 
 #: Characters of the error that an event shows.
 _SHOWN = 1500
@@ -38,15 +36,14 @@ class Alerts:
         #: By project and signature: the events that reported the error.
         self._seen: OrderedDict[tuple[str, str], set[str]] = OrderedDict()
 
-    async def tell(self, event: HookEvent, project: Project) -> None:
-        """Send the event. What the graph can't say in time is left out."""
+    async def tell(self, event: RawEvent) -> None:
+        """Send the event, as it stands on disk. What the graph can't say in time is left out."""
         if event.kind is not EventKind.ERROR:
             return
-        # As it stands on disk: what is redacted there must not leave the machine here.
-        text = _bare(redact(event.content)[0])
+        text = _bare(event.content)
         same = signature(text)
-        known = await self._known(project.group, text)
-        count = self._count(project.group, same, event.event_id, known)
+        known = await self._known(event.group, text)
+        count = self._count(event.group, same, event.event_id, known)
         lines = [text[:_SHOWN], "", f"Seen {count} time{'s' if count > 1 else ''}."]
         fixes = (hit for hit in known if hit.source == _FIXED)
         if (newest := max(fixes, key=lambda hit: hit.at, default=None)) is not None:
@@ -55,7 +52,7 @@ class Alerts:
             catalog.OPENCODE_ERROR,
             "\n".join(lines),
             alert_type="error",
-            aggregation_key=f"{project.group}-{same}",
+            aggregation_key=f"{event.group}-{same}",
             tags={"error_name": error_name(event)},
         )
 
@@ -92,7 +89,7 @@ def signature(text: str) -> str:
     return blake2b(steady.encode("utf-8", "replace"), digest_size=8).hexdigest()
 
 
-def error_name(event: HookEvent) -> str:
+def error_name(event: RawEvent) -> str:
     """The error's class as a tag: a short identifier."""
     name = event.metadata.get("name")
     plain = _NAME.sub("_", name if isinstance(name, str) else "").strip("_.-")

@@ -6,6 +6,7 @@ folder that it happened in, no secrets.
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -15,16 +16,18 @@ from memory_manager.hook_events import note_of, reported
 from memory_manager.hook_payload import LONGEST_PATH
 from memory_manager.model import EventKind, episode_name, episode_uuid
 from memory_manager.spool.events import ingested, raw_event
-from memory_manager.spool.redact import redact
+from memory_manager.spool.opened import Opened, part_of_event, part_of_item
+from memory_manager.spool.private import START, public, settled
+from memory_manager.spool.redact import redact, redacted
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
     from memory_manager.hook_events import HookEvent
     from memory_manager.model import Json, RawEvent
     from memory_manager.project import Project
     from memory_manager.spool.batches import Receipt
+    from memory_manager.spool.private import Standing
 
 #: The session of what is stored by hand.
 BY_HAND = "manual"
@@ -43,19 +46,24 @@ def hooked(  # noqa: PLR0913 - what a hook call is made of
     minted: str,
     at: float,
     prompt: str = "",
+    counted: Counter[str] | None = None,
 ) -> tuple[HookEvent, ...]:
     """What a hook call with these params reports; see `hook_events.reported`.
+
+    `counted` gets what was redacted before something was cut, by rule.
 
     Raises:
         InvalidRequest: the hook is unknown or the payload malformed.
     """
     directory = directory_of(params)
+    rules: Counter[str] = Counter() if counted is None else counted
     return reported(
         name,
         params.get("payload"),
         minted=minted,
         at=at,
-        redacted=without_secrets,
+        redacted=lambda text: redacted(text, rules),
+        settled=lambda text: _settled(text, rules),
         spell=lambda path: project.spelling(path, directory),
         prompt=prompt,
     )
@@ -70,15 +78,39 @@ def directory_of(params: dict[str, Json]) -> str:
     return cwd if isinstance(cwd, str) else ""
 
 
+def standings_of_hook(
+    events: Sequence[HookEvent], project: Project, opened: Opened
+) -> list[Standing]:
+    """In which private passages of their messages the events begin; asked as they arrive."""
+    return opened.standings(project.group, [part_of_event(event) for event in events])
+
+
+def standings_of_ingest(items: Sequence[Json], project: Project, opened: Opened) -> list[Standing]:
+    """The same for the objects of `ingest`, or the parameters of `store`."""
+    return opened.standings(project.group, [part_of_item(item) for item in items])
+
+
 def from_hook(
-    events: Iterable[HookEvent], project: Project, now: float, counted: Counter[str]
+    events: Sequence[HookEvent],
+    project: Project,
+    now: float,
+    counted: Counter[str],
+    *,
+    standings: Sequence[Standing] | None = None,
 ) -> list[RawEvent]:
     """The raw events of a hook; `counted` gets what was redacted, by rule.
+
+    Without `standings` the private passages of this one report alone are known.
 
     Raises:
         InvalidRequest: one of them is too large.
     """
-    made = (_raw(event, event.session, project, now, counted) for event in events)
+    if standings is None:
+        standings = standings_of_hook(events, project, Opened())
+    made = (
+        _raw(event, event.session, project, now, counted, standing=standing)
+        for event, standing in zip(events, standings, strict=True)
+    )
     return [event for event in made if event is not None]
 
 
@@ -90,6 +122,7 @@ def from_store(  # noqa: PLR0913 - as `note_of`, and what all of these need
     *,
     minted: str,
     at: float,
+    standing: Standing = START,
 ) -> list[RawEvent]:
     """The one raw event of `store`; see `note_of`.
 
@@ -98,34 +131,41 @@ def from_store(  # noqa: PLR0913 - as `note_of`, and what all of these need
     """
     note = note_of(params, minted=minted, at=at)
     session = note.session or str(note.metadata.get("session_id") or BY_HAND)
-    event = _raw(note, session, project, now, counted)
+    event = _raw(note, session, project, now, counted, standing=standing)
     if event is None:
         raise InvalidRequest("content: nothing is left of it after filtering; store other text")
     return [event]
 
 
-def from_ingest(
+def from_ingest(  # noqa: PLR0913 - what came in, from where, and where it stands
     items: Sequence[Json],
     params: dict[str, Json],
     project: Project,
     now: float,
     counted: Counter[str],
+    *,
+    standings: Sequence[Standing] | None = None,
 ) -> list[RawEvent]:
     """The raw events of `ingest`: objects as `spool.events.ingested` takes them.
+
+    `standings` as in `from_hook`.
 
     Raises:
         InvalidRequest: one of them is malformed.
     """
     base = directory_of(params)
     spell = cache(project.spelling)  # the same few files, again and again
+    if standings is None:
+        standings = standings_of_ingest(items, project, Opened())
     made = (
         ingested(
             _placed(item, project.root, base, spell),
             group=project.group,
             now=now,
             counted=counted,
+            standing=standing,
         )
-        for item in items
+        for item, standing in zip(items, standings, strict=True)
     )
     return [event for event in made if event is not None]
 
@@ -172,6 +212,11 @@ def without_secrets(text: str) -> str:
     return redact(text)[0]
 
 
+def without_private(text: str) -> str:
+    """`text` without its private passages: what may be remembered beside what is stored."""
+    return public(text)
+
+
 def bulk(value: Json) -> int:
     """About how many characters `value` holds. Costs little: of a large one a part is looked at."""
     values: list[Json] = [value]
@@ -189,8 +234,21 @@ def bulk(value: Json) -> int:
     return total
 
 
-def _raw(
-    event: HookEvent, session: str, project: Project, now: float, counted: Counter[str]
+def _settled(text: str, rules: Counter[str]) -> tuple[str, str, str]:
+    parts = settled(text)
+    if parts[1] != text:
+        rules["private"] += 1
+    return parts
+
+
+def _raw(  # noqa: PLR0913 - what an event is made of
+    event: HookEvent,
+    session: str,
+    project: Project,
+    now: float,
+    counted: Counter[str],
+    *,
+    standing: Standing,
 ) -> RawEvent | None:
     return raw_event(
         event_id=event.event_id,
@@ -203,6 +261,7 @@ def _raw(
         metadata={"directory": project.root, **event.metadata},
         now=now,
         counted=counted,
+        standing=standing,
     )
 
 

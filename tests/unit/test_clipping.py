@@ -46,6 +46,7 @@ SECRETS = {
 }
 PIECE = 12
 LONG = 64 * 1024
+LONG_OUTPUT = 120 * 1024
 #: Fields that are clipped: hook, payload of a text, where the cut is.
 FIELDS = {
     "agent": ("chat:start", lambda text: {"query": "why?", "agent": text}, SHORT),
@@ -55,7 +56,7 @@ FIELDS = {
     "prompt": ("chat:start", lambda text: {"query": text}, LONGEST_PROMPT),
     "tool": ("file:write", lambda text: {"tool": text, "output": "x"}, SHORT),
     "title": ("file:write", lambda text: {"tool": "task", "title": text}, SHORT),
-    "output": ("file:write", lambda text: {"tool": "task", "output": text}, LONG),
+    "output": ("file:write", lambda text: {"tool": "task", "output": text}, LONG_OUTPUT),
     "command": ("file:write", lambda text: {"tool": "bash", "command": text}, LONG),
     "diff": ("file:write", lambda text: {"path": "a.py", "diff": text}, LONG),
     "listed": ("file:write", lambda text: {"files": [{"path": "a.py", "diff": text}]}, LONG),

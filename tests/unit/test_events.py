@@ -223,3 +223,9 @@ def test_minted_ids_are_unique_and_in_order_of_time():
     assert len(set(ids)) == 100
     assert all(id_[14] == "7" for id_ in ids)
     assert [id_[:13] for id_ in ids] == sorted(id_[:13] for id_ in ids)
+
+
+def test_nobody_outside_says_that_an_event_repeats_another():
+    item = {"content": "ls", "kind": "tool", "metadata": {"same_as": "other", "tool": "x"}}
+    event = ingested(item, group="g", now=1.0)
+    assert "same_as" not in event.metadata
