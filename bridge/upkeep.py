@@ -32,7 +32,7 @@ _ROUND_S = 10.0
 #: Rounds between looks for what is older than it may be: a quarter of an hour.
 _RETENTION_ROUNDS = 90
 #: Rows of one small transaction, and seconds until the next one.
-_ROWS, _BREATH_S = 500, 0.02
+_ROWS, _BREATH_S = 100, 0.02
 _MIB = 1024 * 1024
 
 
