@@ -10,6 +10,7 @@ import json
 from math import ceil
 from typing import TYPE_CHECKING
 
+from bridge.bulky import in_pieces
 from memory_manager import contract
 
 if TYPE_CHECKING:
@@ -102,6 +103,11 @@ def refusal_of(error: dict[str, Json], *, rejected: int, resource: str = "") -> 
 def encoded(value: Json) -> bytes:
     """JSON as it goes out: ASCII, so that what is no valid Unicode survives too."""
     return _encode(value).encode()
+
+
+def encoded_in_pieces(value: Json) -> bytes:
+    """The same of what is large, on another thread."""
+    return in_pieces(value, _encode).encode()
 
 
 async def answer(send: Send, status: int, body: bytes, headers: Headers = ()) -> None:

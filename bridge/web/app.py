@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Route as Place
 from starlette.routing import Router
 
-from bridge.web.answers import Refusal, answer, encoded, refusal_of, refuse
+from bridge.bulky import bulky
+from bridge.web.answers import (
+    Refusal,
+    answer,
+    encoded,
+    encoded_in_pieces,
+    refusal_of,
+    refuse,
+)
 from bridge.web.bodies import acceptable, events
 from bridge.web.files import Files
 from bridge.web.given import checked, from_query, object_of
@@ -144,7 +152,8 @@ class _Method:
             # A hook's name is no resource, and its refusals are replies.
             resource = "" if route.method == "hook" else route.resource
             raise refusal_of(error, rejected=route.rejected, resource=resource)
-        await answer(send, 200, encoded(result))
+        body = await asyncio.to_thread(encoded_in_pieces, result) if bulky(result) else encoded(result)
+        await answer(send, 200, body)
 
     async def _params(self, scope: Scope, receive: Receive) -> dict[str, Json]:
         route = self._route

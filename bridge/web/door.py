@@ -84,10 +84,8 @@ class Door:
         Raises:
             Unavailable: the port is taken, or the token file is not as it should be.
         """
-        if self._keys is None:
-            self._know(token_in(self._folder))
         if not self._bound:
-            self._bound, self._sockets = listeners(self._port or 0)
+            self._bind(token_in(self._folder))
 
     async def start(self) -> None:
         """Answer. Once it does, nothing more happens.
@@ -108,9 +106,8 @@ class Door:
         _log.info("HTTP at %s", self.url)
 
     async def _open(self) -> None:
-        if self._keys is None:
-            self._know(await asyncio.to_thread(token_in, self._folder))
-        self.bind()
+        if not self._bound:
+            self._bind(await asyncio.to_thread(token_in, self._folder))
         app = await asyncio.to_thread(import_module, "bridge.web.app")
         serving = await asyncio.to_thread(import_module, "bridge.web.serving")
         behind = app.Behind(
@@ -151,8 +148,9 @@ class Door:
             await self._server.close(deadline)
         self._unbind()
 
-    def _know(self, token: str) -> None:
-        self._keys = Keys(token, lambda: secrets.token_urlsafe(24))
+    def _bind(self, token: str) -> None:
+        self._bound, self._sockets = listeners(self._port or 0)
+        self._keys = Keys(token, lambda: secrets.token_urlsafe(24), self._bound)
 
     def _unbind(self) -> None:
         for listener in self._sockets:

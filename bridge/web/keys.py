@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-COOKIE = "opencode_mem"
+#: The cookie's name, without the port that stands behind it.
+COOKIE = "opencode_mem_"
 #: Seconds that a cookie and a code are good.
 COOKIE_S, CODE_S = 7 * 86_400, 60
 #: Codes that may wait to be used; the oldest leave first.
@@ -23,9 +24,14 @@ _MOST_CODES = 16
 class Keys:
     """Compares in constant time, and never shows what it compares with."""
 
-    def __init__(self, token: str, fresh: Callable[[], str]) -> None:
-        """`fresh` gives an unguessable text."""
+    def __init__(self, token: str, fresh: Callable[[], str], port: int) -> None:
+        """`fresh` gives an unguessable text; `port` is where the page is.
+
+        A browser sends the cookies of 127.0.0.1 to every port: two bridges on one machine must not
+        take each other's place, so the port is in the name.
+        """
         self._token = token.encode()
+        self._cookie = f"{COOKIE}{port}"
         self._fresh = fresh
         #: Code to the time at which it ends.
         self._codes: dict[str, float] = {}
@@ -42,13 +48,13 @@ class Keys:
         listens on one has fewer reasons to be asked for that.
         """
         value = self._signed(int(now) + COOKIE_S)
-        return f"{COOKIE}={value}; Path=/api; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict"
+        return f"{self._cookie}={value}; Path=/api; Max-Age={COOKIE_S}; HttpOnly; SameSite=Strict"
 
     def signed_in(self, header: bytes, now: float) -> bool:
         """Whether this `Cookie` header holds a cookie of ours that is still good."""
         for part in header.split(b";"):
             name, _, value = part.strip().partition(b"=")
-            if name != COOKIE.encode():
+            if name != self._cookie.encode():
                 continue
             until = value.partition(b".")[0]
             if not until.isdigit() or len(until) > 15:  # noqa: PLR2004 - seconds have fewer digits

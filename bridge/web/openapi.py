@@ -48,7 +48,12 @@ def document(version: str) -> dict[str, Json]:
                     "scheme": "bearer",
                     "description": "What the file `http-token` in the data folder holds.",
                 },
-                "page": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+                "page": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": f"{COOKIE}PORT",
+                    "description": "Set by `POST /api/session`; PORT is the address's.",
+                },
             },
             "responses": {
                 str(status): _failure(status, meaning) for status, (_, meaning) in MEANINGS.items()

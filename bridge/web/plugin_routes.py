@@ -61,10 +61,11 @@ PLUGIN_ROUTES: tuple[Route, ...] = (
             Param("tool", "string", "The operation: `recall`, `remember`, …", required=True),
             Param("args", "any", "Its arguments, an object."),
             Param("session_id", "string", "The session that asks."),
+            Param("event_id", "string", "The call's id, the same on every retry."),
+            Param("event_id", "string", "The call's own id: with it, nothing is stored twice."),
             PROJECT,
             CWD,
         ),
         Takes.OBJECT,
-        rejected=507,
     ),
 )

@@ -35,7 +35,7 @@ INGEST = Route(
     "POST",
     "/api/raw-events",
     "ingest",
-    'Takes in raw events: one object, a list, `{"events": […]}` or NDJSON. Answered when they are on disk; the same `event_id` twice is one.',
+    'Takes in raw events: one object, a list, `{"events": […]}` or NDJSON. One of `cwd`, `project` and `group` says whose they are. Answered when they are on disk; the same `event_id` twice is one.',
     "Ingested",
     _WHERE,
     Takes.EVENTS,
@@ -50,7 +50,7 @@ ROUTES: tuple[Route, ...] = (
         "raw_events_status",
         "What waits to be flushed, how long, and the batches by state.",
         "Backlog",
-        (_SESSION, _limit(200, 5000)),
+        (_SESSION, _limit(200, 1000)),
     ),
     Route(
         "POST",

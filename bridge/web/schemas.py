@@ -69,6 +69,8 @@ _EPISODE: dict[str, Schema] = {
     "pending": FLAG,
 }
 _TOLD: dict[str, Schema] = {"name": TEXT, "tags": {"type": "object", "additionalProperties": TEXT}}
+_WORDS = ("live", "no-cache", "no-graph", "spool-only")
+_MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _SERIES = thing({**_TOLD, "value": NUMBER})
 
 SCHEMAS: dict[str, Schema] = {
@@ -271,9 +273,36 @@ SCHEMAS: dict[str, Schema] = {
             },
         }
     ),
-    "Status": thing({"degradation": TEXT, "version": TEXT, "pid": COUNT, "spool": ANY}),
+    "Status": thing(
+        {
+            "degradation": strings(_WORDS),
+            "socket": TEXT,
+            "pid": COUNT,
+            "version": TEXT,
+            "url": {"type": ["string", "null"]},
+            "data": TEXT,
+            "clients": COUNT,
+            "engines": {
+                "type": "object",
+                "additionalProperties": thing(
+                    {
+                        "pid": _MAYBE_COUNT,
+                        "state": TEXT,
+                        "memory_bytes": _MAYBE_COUNT,
+                    }
+                ),
+            },
+            "worker": _MAYBE_COUNT,
+            "cache": strings(("ok", "bypass")),
+            "disk": TEXT,
+            "spool": thing(
+                {"pending": COUNT, "oldest_age_s": NUMBER, "batches": STATES, "sessions": COUNT}
+            ),
+            "tail": thing({"events": COUNT, "evicted": COUNT}),
+        }
+    ),
     "SignedIn": thing({"expires_in_s": COUNT}),
-    "Health": thing({"status": strings(("live", "no-cache", "no-graph", "spool-only"))}),
+    "Health": thing({"status": strings((*_WORDS, "unwritable"))}),
     "Document": ANY,
 }
 
