@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from bridge.asking import Bridge, alive
-from bridge.doctor import judging, knocking, probing
+from bridge.doctor import installed, judging, judging_plugin, knocking, probing
 from bridge.doctor.finding import Finding, Verdict, fail, skip
 from bridge.sandbox import SCRIPT
 from bridge.server import sockets_folder
@@ -56,6 +56,7 @@ class Patient:
     identity: dict[str, Json] | None = None
     status: dict[str, Json] = field(default_factory=dict)
     why: str = ""
+    installed: installed.Found | None = None
 
 
 def examine(told: Callable[[int], None] = lambda _: None, *, start: bool = False) -> list[Finding]:
@@ -234,9 +235,27 @@ def _opencode(patient: Patient) -> Finding:
     return judging.opencode(path, probing.opencode_version(path) if path else "")
 
 
+def _installed(patient: Patient) -> installed.Found:
+    if patient.installed is None:
+        database = probing.opencode_database(patient.environment)
+        patient.installed = installed.look(patient.environment, database)
+    return patient.installed
+
+
+def _config(patient: Patient) -> Finding:
+    return judging_plugin.config(_installed(patient))
+
+
 def _plugin(patient: Patient) -> Finding:
-    folder = probing.opencode_folder(patient.environment)
-    return judging.plugin(probing.plugins(folder), str(folder))
+    return judging_plugin.plugin(_installed(patient), __version__)
+
+
+def _projects(patient: Patient) -> Finding:
+    return judging_plugin.projects(_installed(patient))
+
+
+def _opencode_start(patient: Patient) -> Finding:
+    return judging_plugin.start(_installed(patient))
 
 
 def _http(patient: Patient) -> Finding:
@@ -270,7 +289,10 @@ CHECKS: dict[str, Callable[[Patient], Finding]] = {
     "metrics": _metrics,
     "opencode database": _opencode_database,
     "opencode": _opencode,
+    "opencode config": _config,
     "plugin": _plugin,
+    "plugin in projects": _projects,
+    "opencode start": _opencode_start,
     "http": _http,
 }
 

@@ -270,15 +270,6 @@ def opencode(path: str | None, said: str) -> Finding:
     return ok("opencode", f"{found[0]} at {path}")
 
 
-def plugin(places: Sequence[str], folder: str) -> Finding:
-    """Where our plugin is installed."""
-    if not places:
-        return warn(
-            "plugin", f"not found in {folder}", f"install it: opencode.json or {folder}/plugins"
-        )
-    return ok("plugin", ", ".join(places))
-
-
 def http(url: Json, port: int | None, fault: str) -> Finding:
     """The page's port. `fault` is why it did not answer as it should."""
     mend = "opencode-mem stop, then opencode-mem open; or set OPENCODE_MEM_PORT=0"

@@ -142,13 +142,6 @@ def opencode_database(environment: Mapping[str, str]) -> Path:
     return base / "opencode" / "opencode.db"
 
 
-def opencode_folder(environment: Mapping[str, str]) -> Path:
-    """Where OpenCode keeps its global configuration."""
-    config = environment.get("XDG_CONFIG_HOME", "")
-    home = environment.get("HOME", "/")
-    return (Path(config) if config.startswith("/") else Path(home, ".config")) / "opencode"
-
-
 def opencode_version(path: str) -> str:
     """What `opencode --version` prints; "" when it fails."""
     try:
@@ -161,13 +154,11 @@ def opencode_version(path: str) -> str:
 
 
 def plugins(config: Path) -> list[str]:
-    """Files of OpenCode's configuration that name our plugin, or are it."""
+    """Files in OpenCode's plugin folders that are our plugin; it loads whatever lies there."""
     return [str(path) for path in _plugin_files(config) if _names_us(path)]
 
 
 def _plugin_files(config: Path) -> Iterator[Path]:
-    for name in ("opencode.json", "opencode.jsonc"):
-        yield config / name
     for name in ("plugin", "plugins"):
         for pattern in ("*.ts", "*.js"):
             yield from sorted((config / name).glob(pattern))

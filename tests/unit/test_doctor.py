@@ -79,8 +79,6 @@ def verdict(finding):
         (judging.opencode("/bin/opencode", "1.18.33\n"), "ok"),
         (judging.opencode("/bin/opencode", ""), "warn"),
         (judging.opencode(None, ""), "warn"),
-        (judging.plugin(["/c/opencode.json"], "/c"), "ok"),
-        (judging.plugin([], "/c"), "warn"),
         (judging.http("http://127.0.0.1:80", None, ""), "ok"),
         (judging.http("http://127.0.0.1:80", None, "refused"), "fail"),
         (judging.http("http://0.0.0.0:80", None, ""), "fail"),
@@ -207,16 +205,15 @@ def test_open_code_s_database_is_found_and_read(tmp_path):
     assert "no such table: session" in probing.opencode_fault(tmp_path / "empty.db")
 
 
-def test_the_plugin_is_found_in_the_configuration_and_in_the_plugin_folders(tmp_path):
+def test_the_plugin_is_found_in_the_plugin_folders(tmp_path):
     assert probing.plugins(tmp_path) == []
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "other.ts").write_text("export default {}")
     (tmp_path / "plugins" / "memory.ts").write_text("// opencode-mem\n")
-    (tmp_path / "opencode.json").write_text('{"plugin": ["opencode-graph-memory"]}')
 
     found = probing.plugins(tmp_path)
 
-    assert found == [str(tmp_path / "opencode.json"), str(tmp_path / "plugins" / "memory.ts")]
+    assert found == [str(tmp_path / "plugins" / "memory.ts")]
 
 
 def test_a_program_tells_its_version_or_nothing(tmp_path):
