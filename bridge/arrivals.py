@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from bridge.cache import keys
 from bridge.cache.protocol import CacheOutcome
-from bridge.engines import Embedded
+from bridge.engines import Embedded, resident
 from bridge.server import own_folder
 from memory_manager.embed import open_embedder
 from memory_manager.engine import Engine, EngineState
@@ -50,17 +51,28 @@ _AGAIN_S = 30.0
 class Arrivals:
     """Brings cache and graph into `parts`, embedded or by address, and watches over them."""
 
-    def __init__(self, parts: Parts, memory: MemorySettings, sockets: Path) -> None:
-        """`sockets` is the folder of the embedded engines' sockets."""
+    def __init__(
+        self,
+        parts: Parts,
+        memory: MemorySettings,
+        sockets: Path,
+        worker: Callable[[], int | None],
+    ) -> None:
+        """`sockets` is the folder of the embedded engines' sockets; `worker` gives the worker's pid."""
         self._parts = parts
         self._memory = memory
         self._sockets = sockets
+        self._worker = worker
         self._engines: list[Embedded] = []
         self._graph_up = False
 
     async def bring_in(self) -> None:
-        """Everything, one after the other: two imports at once only fight for the interpreter."""
-        for part in (self._parts.tailing.load, self._bring_cache, self._bring_graph):
+        """Everything, one after the other: two imports at once only fight for the interpreter.
+
+        The tail comes in beside them: after a large backlog that takes seconds.
+        """
+        self._parts.background(self.brought(self._parts.tailing.load), "load the tail")
+        for part in (self._bring_cache, self._bring_graph):
             await self.brought(part)
 
     async def close(self, deadline: float) -> None:
@@ -81,9 +93,20 @@ class Arrivals:
     def engines(self) -> dict[str, Json]:
         """The embedded engines by name: pid and state."""
         return {
-            item.engine.spec.name: {"pid": item.engine.pid, "state": str(item.engine.state)}
+            item.engine.spec.name: {
+                "pid": item.engine.pid,
+                "state": str(item.engine.state),
+                "memory_bytes": resident(item.engine.pid),
+            }
             for item in self._engines
         }
+
+    def resident(self) -> dict[str, int]:
+        """Resident memory of our processes by name, in bytes, where the platform tells."""
+        pids = {"bridge": os.getpid(), "worker": self._worker()}
+        pids |= {item.engine.spec.name: item.engine.pid for item in self._engines}
+        sizes = {name: resident(pid) for name, pid in pids.items()}
+        return {name: size for name, size in sizes.items() if size is not None}
 
     async def graph_answers(self) -> bool:
         """Ask the graph whether it is there."""

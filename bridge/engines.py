@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memory_manager.engine import Engine, EngineState
@@ -20,6 +22,15 @@ _log = logging.getLogger(__name__)
 
 #: Seconds between attempts to start an engine that would not come up at all.
 _AGAIN_S = 30.0
+
+
+def resident(pid: int | None) -> int | None:
+    """Resident memory of a process in bytes; None where the platform does not tell."""
+    try:
+        pages = Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 @dataclass(slots=True)

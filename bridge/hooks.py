@@ -88,10 +88,11 @@ class ErrorReport:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A turn ended; `tokens` is what it used."""
+    """A turn ended; `tokens` is what it used, `cached` the share of its input that was cached."""
 
     tokens: int
     events: tuple[HookEvent, ...]
+    cached: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ def parse(name: str, payload: Json, events: tuple[HookEvent, ...]) -> Hook:
             return ErrorReport(events)
         case "completion":
             used = (event.metadata.get("tokens") for event in events)
-            return Completion(sum(count for count in used if isinstance(count, int)), events)
+            spent = sum(count for count in used if isinstance(count, int))
+            return Completion(spent, events, _cached(payload))
         case _:
             return _replay(payload)
 
@@ -148,3 +150,15 @@ def _replay(payload: Json) -> ContextReplay:
     if not isinstance(messages, list) or len(messages) > MOST_REPLAYED:
         raise InvalidRequest(f"message_ids: not a list of at most {MOST_REPLAYED} ids")
     return ContextReplay(session, tuple(item for item in messages if isinstance(item, str)))
+
+
+def _cached(payload: Json) -> float | None:
+    """cache.read / (input + cache.read + cache.write) of OpenCode's token object, if it came."""
+    tokens = payload.get("tokens") if isinstance(payload, dict) else None
+    cache = tokens.get("cache") if isinstance(tokens, dict) else None
+    if not isinstance(tokens, dict) or not isinstance(cache, dict):
+        return None
+    counts = (cache.get("read"), tokens.get("input"), cache.get("write"))
+    read, new, written = (n if isinstance(n, int) and n > 0 else 0 for n in counts)
+    total = read + new + written
+    return read / total if total else None

@@ -8,18 +8,20 @@ room between them for whoever waits.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bridge.arrivals import LADDER
 from memory_manager.errors import MemoryFault
+from memory_manager.memory import Size
 from memory_manager.spool.batches import BatchState
 from memory_manager.spool.store import Spool
 from metrics import catalog
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bridge.arrivals import Arrivals
     from bridge.parts import Parts
@@ -34,6 +36,21 @@ _RETENTION_ROUNDS = 90
 #: Rows of one small transaction, and seconds until the next one.
 _ROWS, _BREATH_S = 100, 0.02
 _MIB = 1024 * 1024
+#: Seconds that the graph may take to say how large it is.
+_PROBE_S = 2.0
+
+
+class Bounded(Protocol):
+    """A memory with a bound."""
+
+    @property
+    def use(self) -> float:
+        """How full it is, from 0 to 1."""
+        ...
+
+    def expire(self) -> int:
+        """Let go of what was not used for too long."""
+        ...
 
 
 class Upkeep:
@@ -45,12 +62,18 @@ class Upkeep:
         arrivals: Arrivals,
         clients: Callable[[], int],
         end: Callable[[], None],
+        remembered: Mapping[str, Bounded],
     ) -> None:
-        """`clients` tells how many are connected; `end` is called when nobody needs the bridge."""
+        """`clients`: how many are connected. `end` is called when nobody needs the bridge.
+
+        `remembered`: bounded memories by name, to be let go of in time.
+        """
         self._parts = parts
         self._arrivals = arrivals
         self._clients = clients
         self._end = end
+        self._remembered = remembered
+        self._sizes: dict[str, Size] = {}
         self._active = time.monotonic()
         self._rounds = 0
 
@@ -76,11 +99,14 @@ class Upkeep:
         parts = self._parts
         self._rounds += 1
         await parts.tailing.upkeep()
+        for kept in self._remembered.values():
+            kept.expire()
         await asyncio.to_thread(parts.ledger.checkpoint)
         await self._arrivals.look()
         parts.metrics.gauge(catalog.DEGRADATION, LADDER[self._arrivals.degradation])
         self._measure(await parts.spool.call(lambda spool: spool.status(0)))
         await self._sampled()
+        await self._weigh()
         if await self._idle():
             _log.info("idle for %d s: ending", parts.settings.idle_exit_s)
             self._end()
@@ -96,6 +122,29 @@ class Upkeep:
             self._parts.tailing.refused(fault)
             return
         self._parts.tailing.took()
+
+    async def _weigh(self) -> None:
+        """How full the bounded memories are, how large the processes, and one project's graph."""
+        parts = self._parts
+        uses = {name: kept.use for name, kept in self._remembered.items()}
+        uses["spool_queue"] = parts.spool.use
+        for bound, use in uses.items():
+            parts.metrics.gauge(catalog.BOUND_USE, use, tags={"bound": bound})
+        for process, size in self._arrivals.resident().items():
+            parts.metrics.gauge(catalog.MEMORY, size, tags={"process": process})
+        if parts.memory is None:
+            return
+        with contextlib.suppress(MemoryFault, TimeoutError):
+            async with asyncio.timeout(_PROBE_S):
+                groups = await parts.memory.groups()
+                if groups:
+                    # One of them each time: with many projects a round stays short.
+                    group = groups[self._rounds % len(groups)]
+                    self._sizes = {name: self._sizes.get(name, Size()) for name in groups}
+                    self._sizes[group] = await parts.memory.size(group)
+        for part in ("episodes", "entities", "facts"):
+            total = sum(getattr(size, part) for size in self._sizes.values())
+            parts.metrics.gauge(catalog.GRAPH_SIZE, total, tags={"part": part})
 
     async def _retain(self) -> None:
         """Let go of what is older or more than it may be, in small transactions."""
@@ -124,6 +173,7 @@ class Upkeep:
 
     def _measure(self, status: Status) -> None:
         metrics = self._parts.metrics
+        metrics.gauge(catalog.SPOOL_WRITABLE, 0 if self._parts.tailing.fault else 1)
         metrics.gauge(catalog.SPOOL_PENDING, status.pending)
         metrics.gauge(catalog.SPOOL_OLDEST_AGE, status.oldest_age)
         for state in BatchState:

@@ -89,10 +89,12 @@ HOOK_OUTCOME = Tag(
     "outcome",
     ("injected", "cached", "empty", "accepted", "duplicate", "disabled", "invalid", "failed"),
 )
-INVALIDATION_OUTCOME = Tag("outcome", ("ok", "failed", "skipped"))
+INVALIDATION_OUTCOME = Tag("outcome", ("ok", "failed"))
+GRAPH_PART = Tag("part", ("episodes", "entities", "facts"))
 FLUSH_OUTCOME = Tag("outcome", ("completed", "error", "skipped", "gave_up"))
 BATCH_STATE = Tag("state", ("started", "completed", "error", "skipped", "gave_up"))
 ENGINE = Tag("engine", ("falkordb", "valkey"))
+PROCESS = Tag("process", ("bridge", "worker", "falkordb", "valkey"))
 OPERATION = Tag("operation")
 RULE = Tag("rule")
 BOUND = Tag("bound")
@@ -152,6 +154,9 @@ SPOOL_PENDING = Gauge(
 SPOOL_OLDEST_AGE = Gauge(
     "opencode.memory.spool_oldest_age", "second", "Age of the oldest raw event not yet flushed."
 )
+SPOOL_WRITABLE = Gauge(
+    "opencode.memory.spool_writable", "flag", "1 while the disk takes events, 0 while it does not."
+)
 PURGED = Counter(
     "opencode.memory.purged", "event", "Flushed raw events that retention removed from disk."
 )
@@ -167,12 +172,20 @@ FLUSHED_EPISODES = Counter(
     "opencode.memory.flushed_episodes", "episode", "Episodes that flushes wrote to the graph."
 )
 
+GRAPH_SIZE = Gauge(
+    "opencode.memory.graph_size", "item", "What the graphs of all projects hold.", (GRAPH_PART,)
+)
 GRAPH_QUERY_DURATION = Distribution(
     "opencode.memory.graph_query_duration", "ms", "Time of one graph operation.", (OPERATION,)
 )
 
 INJECTED_TOKENS = Distribution(
     "opencode.memory.injected_tokens", "token", "Size of one context given to the agent."
+)
+PROMPT_CACHE_RATIO = Distribution(
+    "opencode.memory.prompt_cache_ratio",
+    "fraction",
+    "Share of a turn's input tokens that the provider read from its prompt cache, 0 to 1.",
 )
 REDACTIONS = Counter(
     "opencode.memory.redactions", "secret", "Secrets removed before anything reached disk.", (RULE,)
@@ -185,6 +198,9 @@ BOUND_USE = Gauge(
     "opencode.memory.bound_use", "fraction", "How full an in-memory structure is, 0 to 1.", (BOUND,)
 )
 
+MEMORY = Gauge(
+    "opencode.memory.resident_memory", "byte", "Resident memory of one of our processes.", (PROCESS,)
+)
 DEGRADATION = Gauge(
     "opencode.memory.degradation", "level", "0 live, 1 no-cache, 2 no-graph, 3 spool-only."
 )

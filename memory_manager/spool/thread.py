@@ -84,6 +84,11 @@ class SpoolThread:
         """Operations that are queued or running."""
         return self._waiting
 
+    @property
+    def use(self) -> float:
+        """How full the queue is, from 0 to 1."""
+        return max(self._waiting / self._most_waiting, self._text / self._most_text)
+
     async def append(self, events: Sequence[RawEvent]) -> Receipt:
         """Stores the events; on return they are on disk. See `append_from`."""
         if not events:

@@ -90,3 +90,32 @@ async def test_the_bridge_ends_when_nobody_needs_it_and_nothing_waits(bridge, cl
     await bridge.app.parts.spool.call(Spool.backlog)
     await upkeep.round()
     assert bridge.app.ended.is_set() == (clients == 0)
+
+
+async def test_a_round_tells_how_large_everything_is(bridge):
+    await bridge.hook("chat:start", {"query": "why does it fail?", "session_id": "s"})
+    await bridge.hook("error", {"message": "it broke", "session_id": "s", "event_id": "e"})
+    await bridge.call("flush")
+    await bridge.app.upkeep.round()
+    recorded = bridge.recorded
+    assert recorded.values(catalog.GRAPH_SIZE, part="episodes")[-1] >= 1
+    assert recorded.values(catalog.MEMORY, process="bridge")[-1] > 1024 * 1024
+    assert 0 < recorded.values(catalog.BOUND_USE, bound="prompts")[-1] < 1
+    assert recorded.values(catalog.SPOOL_WRITABLE)[-1] == 1
+
+
+async def test_the_share_of_cached_input_is_told_with_a_turn(bridge):
+    used = {"input": 100, "output": 9, "cache": {"read": 300, "write": 0}}
+    await bridge.hook("completion", {"task": "ship", "event_id": "c", "tokens": used})
+    await bridge.hook("completion", {"task": "ship", "event_id": "d", "tokens": 7})
+    assert bridge.recorded.values(catalog.PROMPT_CACHE_RATIO) == [0.75]
+
+
+async def test_a_session_that_is_over_is_forgotten(bridge):
+    app = bridge.app
+    await bridge.hook("chat:start", {"query": "fix the tests", "session_id": "s"})
+    await bridge.hook("chat:start", {"query": "and the docs", "session_id": "t"})
+    over = {"event_id": "s:deleted", "session_id": "s", "kind": "session", "content": ""}
+    await bridge.call("ingest", events=[{**over, "metadata": {"change": "deleted"}}])
+    assert "s" not in app.handlers.prompts
+    assert "t" in app.handlers.prompts
