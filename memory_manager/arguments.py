@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int, int]] = {
     "entities": (("group",), (), 0, 1),
     "export": (("group",), (), 0, 1),
     "hook": ((), (), 1, 1),
-    "ingest": (("group",), (), 0, 0),
+    "ingest": (("group",), ("opencode",), 0, 0),
     "ensure": ((), (), 0, 0),
     "serve": ((), (), 0, 0),
     "append": ((), (), 0, 0),  # ours: the way into the spool without a bridge
@@ -45,6 +45,7 @@ usage: python3 memory_manager.py <command> [arguments]
   export [path]                     write graphiti_export_<timestamp>.json   --group G
   hook <name>                       one hook call: JSON on stdin, reply on stdout, status 0
   ingest                            raw events, NDJSON on stdin   --group G
+        --opencode (lines are {"event", "at"} or {"hook", "payload", "at"})
   ensure                            start the bridge if none runs; prints how to reach it
   serve                             run the bridge in the foreground
 

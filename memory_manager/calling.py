@@ -10,7 +10,7 @@ from memory_manager import client, contract
 from memory_manager.errors import InvalidRequest, MemoryFault, Rejected, Unavailable
 
 #: Methods whose event can go to the spool without a bridge.
-_SPOOLED = ("store", "ingest", "hook")
+_SPOOLED = ("store", "ingest", "hook", "event")
 
 #: The hook that writes nothing.
 _REPLAY = "context:replay"
@@ -72,7 +72,7 @@ def call(
 def _spooled(method: str, params: dict[str, object], began: float) -> object:
     from memory_manager import starting  # noqa: PLC0415 - heavy, and rarely needed
 
-    left = contract.APPEND_DEADLINE
+    left = contract.BULK_DEADLINE if method == "event" else contract.APPEND_DEADLINE
     if method == "hook":
         left = max(left / 2, left - (time.monotonic() - began))
     return starting.append(method, params, left)

@@ -9,8 +9,17 @@ import time
 from memory_manager import __version__, arguments, calling, contract, terminal, wire
 from memory_manager.errors import InvalidRequest, MemoryFault, Rejected, Unavailable
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 #: Values of OPENCODE_MEM_DISABLED that mean yes.
 _YES = ("1", "true", "yes", "on", "t", "y")
+
+#: Bytes of OpenCode's events, and characters and events of one request: as UTF-8 and JSON a
+#: character may take six.
+_MOST_STREAMED = 64 * 1024 * 1024
+_MOST_OF_A_REQUEST, _MOST_EVENTS = 1024 * 1024, 2000
 
 #: What the shell says of a command that Ctrl-C ended.
 _INTERRUPTED = 130
@@ -117,6 +126,8 @@ def _asked(command: str, words: list[str]) -> int:
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             params = arguments.scope_params(options)
             params["path"] = arguments.export_path(positional, terminal.folder(), stamp)
+        case "ingest" if "opencode" in options:
+            return _overheard(arguments.scope_params(options))
         case "ingest":
             events = arguments.ingest_events(terminal.read(contract.LINE_LIMIT))
             for event in filter(arguments.nameless, events):
@@ -128,6 +139,45 @@ def _asked(command: str, words: list[str]) -> int:
     text = rendered(shown, result)
     terminal.note(note, str(result.get("note") or "") if isinstance(result, dict) else "")
     return terminal.say(text)
+
+
+def _overheard(scope: dict[str, object]) -> int:
+    """OpenCode's events and hook calls, as many as there are, in requests of a size."""
+    total = dict.fromkeys(("inserted", "received", "duplicates", "failed"), 0)
+    rest = {"origin": "live", **scope, **_place()}
+    for events in _pieces(terminal.read(_MOST_STREAMED)):
+        params: dict[str, object] = {"events": events, **rest}
+        answer, note = calling.call("event", params, time.monotonic(), contract.DEADLINES["event"])
+        if not isinstance(answer, dict):
+            raise Rejected("the bridge's answer to event is no object")
+        terminal.note(note, str(answer.get("note") or ""))
+        for name, told in zip(total, ("accepted", "received", "duplicates", "failed"), strict=True):
+            total[name] += answer.get(told) or 0
+    status = terminal.say(wire.readable(total))
+    return contract.UNAVAILABLE if total["failed"] else status
+
+
+def _pieces(text: str) -> "Iterator[list[object]]":
+    """The lines' objects, in lists that a request can hold. A line that is none costs no other."""
+    piece: list[object] = []
+    size = bad = 0
+    for line in text.split("\n"):
+        try:
+            entry = wire.loads(line) if line.strip() else None
+        except ValueError:
+            entry = None
+        if not isinstance(entry, dict) or len(line) > _MOST_OF_A_REQUEST:
+            bad += bool(line.strip())
+            continue
+        if piece and (size + len(line) > _MOST_OF_A_REQUEST or len(piece) >= _MOST_EVENTS):
+            yield piece
+            piece, size = [], 0
+        piece.append(entry)
+        size += len(line)
+    if bad:
+        terminal.note(f"{bad} lines are not JSON objects of a size that can be; left out")
+    if piece:
+        yield piece
 
 
 def _hook(words: list[str]) -> int:

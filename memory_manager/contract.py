@@ -34,14 +34,15 @@ DEADLINES = {
     "entities": 30.0,
     "export": 300.0,
     "ingest": 30.0,
+    "event": 30.0,
     "ping": 15.0,
 }
 
 #: Seconds that a method which can go to the spool instead waits for a starting bridge.
 START_WAIT = 5.0
 
-#: Seconds for the way into the spool without a bridge.
-APPEND_DEADLINE = 2.0
+#: Seconds for the way into the spool without a bridge; for many events at once.
+APPEND_DEADLINE, BULK_DEADLINE = 2.0, 20.0
 
 #: The deadlines of hooks: variable and default, in ms, and the range that counts as meant.
 CHAT_DEADLINE = ("OPENCODE_MEM_CHAT_DEADLINE_MS", 800)

@@ -40,6 +40,7 @@ def reported(  # noqa: PLR0913 - what a report is made of
     minted: str,
     at: float,
     redacted: Callable[[str], str],
+    settled: Callable[[str], tuple[str, str, str]] = lambda text: ("", text, ""),
     spell: Callable[[str], str] = str,
     prompt: str = "",
 ) -> tuple[HookEvent, ...]:
@@ -51,6 +52,7 @@ def reported(  # noqa: PLR0913 - what a report is made of
         minted: the id to use when OpenCode gives none.
         at: when it happened, if the payload does not say.
         redacted: gives a text without its secrets; asked before a text is cut.
+        settled: sets its private passages apart before that; see `Told`.
         spell: gives a path its spelling in the project.
         prompt: the turn's prompt, whose first line names a completion without a task.
 
@@ -62,7 +64,7 @@ def reported(  # noqa: PLR0913 - what a report is made of
         raise InvalidRequest(f"name: no hook {name[:60]!r}")
     if not isinstance(payload, dict):
         raise InvalidRequest("payload: not a JSON object")
-    told = Told(layers_of(payload), minted, at, redacted)
+    told = Told(layers_of(payload), minted, at, redacted, settled)
     match hook:
         case "chat:start":
             return _prompt(told)
@@ -181,11 +183,12 @@ def _error(told: Told) -> tuple[HookEvent, ...]:
 
 
 def _completion(told: Told, prompt: str) -> tuple[HookEvent, ...]:
-    task = told.text("task", "title", limit=None).strip() or prompt.strip()
+    task = told.public(told.text("task", "title", limit=None)).strip() or prompt.strip()
     line = clipped(task.splitlines()[0], SHORT, told.redacted) if task else "turn"
     metadata: dict[str, Json] = {
         "duration": told.number("duration"),
         "tokens": tokens_of(told.find("tokens")),
+        "cost": told.number("cost"),
         "message_id": told.text("message_id", "messageID"),
     }
     return (told.event(EventKind.SUCCESS, f"Completed: {line}", metadata),)

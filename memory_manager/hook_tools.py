@@ -54,6 +54,9 @@ _PATCH_HEADERS = {
 
 _MOVE_HEADER = "*** Move to: "
 
+#: Most characters of an output here: its end matters most, and it is shortened later, redacted.
+_LONGEST_OUTPUT = 120 * 1024
+
 #: Every name of the file that was written.
 _PATH_NAMES = ("path", "file", "filePath", "file_path", "filepath")
 
@@ -170,15 +173,20 @@ def _command(told: Told, tool: str) -> HookEvent:
         "tool": tool,
         "command": command,
         "exit": status if isinstance(status, int) and not isinstance(status, bool) else None,
-        "output": told.cut(told.string("output")),
+        "output": told.cut(told.string("output"), _LONGEST_OUTPUT),
     }
     return told.event(EventKind.COMMAND, f"Ran: {command}", metadata)
 
 
 def _other_tool(told: Told, tool: str) -> HookEvent:
     said = told.label("title")
-    metadata: dict[str, Json] = {
-        "tool": tool,
-        "output": told.cut(told.string("output")),
-    }
+    output = told.string("output") or _pieces(told.find("content"))
+    metadata: dict[str, Json] = {"tool": tool, "output": told.cut(output, _LONGEST_OUTPUT)}
     return told.event(EventKind.TOOL, f"Used {tool}: {said}" if said else f"Used {tool}", metadata)
+
+
+def _pieces(content: Json) -> str:
+    """The text of an MCP tool's result, which its hook gets as it is."""
+    items = content if isinstance(content, list) else []
+    pieces = [item.get("text") for item in items if isinstance(item, dict)]
+    return "\n".join(piece for piece in pieces if isinstance(piece, str))
