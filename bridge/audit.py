@@ -1,8 +1,8 @@
-"""Spool against graph: every event of a completed batch that is worth an episode has one.
+"""Spool against graph: what a completed batch is worth in episodes, its summary's too, is there.
 
 The spool remembers what it acknowledged; the graph may have lost it (a wiped folder, a power cut
 of an engine that synchronises once a second). What is missing is brought back by flushing the same
-ranges again: identifiers are the same, so nothing doubles.
+ranges again: identifiers are the same, so nothing doubles. Facts are not compared.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from memory_manager.errors import MemoryFault
 from memory_manager.extract.episodes import worth_keeping
+from memory_manager.extract.summary import summary_id
 from memory_manager.model import episode_uuid
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ _ASKED = 1000
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """An event that has no episode."""
+    """An event, or the summary of a batch, that has no episode."""
 
     group: str
     session: str
@@ -56,7 +57,7 @@ class Audited:
 
 @dataclass(frozen=True, slots=True)
 class Repaired:
-    """What flushing again came to: batches done, and a line for each session that failed."""
+    """What flushing again came to: batches that are in the graph now, and why others are not."""
 
     batches: int = 0
     failed: tuple[str, ...] = ()
@@ -92,22 +93,24 @@ class Audit:
         return Audited(len(batches), events, unverifiable, tuple(missing), last)
 
     async def repair(self, missing: Sequence[Lost]) -> Repaired:
-        """Flush the batches of these events again, whole and with the same ranges.
+        """Flush the batches of these events again, whole and with the same ranges; nothing else.
 
         Raises:
             MemoryFault: the spool does not answer. What a flush ran into is in the answer.
         """
-        ids = sorted({lost.batch for lost in missing})
-        reopened = await self.spool.call(lambda spool: spool.reopen(ids))
-        failed: list[str] = []
-        for group, session in dict.fromkeys((lost.group, lost.session) for lost in missing):
+        sessions = {lost.batch: lost.session for lost in missing}
+        await self.spool.call(lambda spool: spool.reopen(sorted(sessions)))
+        done = 0
+        failed: dict[str, None] = {}  # each reason once
+        for batch, session in sorted(sessions.items()):
             try:
-                report = await self.sweep.flush(group, session)
+                report = await self.sweep.flush_again(batch)
             except MemoryFault as fault:
-                failed.append(f"{session}: {fault}")
+                failed[f"{session}: {fault}"] = None
             else:
-                failed += [f"{session}: {why}" for why in report.errors]
-        return Repaired(reopened, tuple(failed))
+                done += report.batches - report.failed
+                failed |= dict.fromkeys(f"{session}: {why}" for why in report.errors)
+        return Repaired(done, tuple(failed))
 
     async def _events(self, batch: Batch) -> list[RawEvent]:
         return await self.spool.call(lambda spool: spool.read(batch))
@@ -122,14 +125,12 @@ class Audit:
 
 def expectations(batch: Batch, events: Sequence[RawEvent]) -> list[Lost]:
     """The episodes that the graph must have of this batch's events, as what would be lost. Pure."""
+    names = [event.event_id for event in events if worth_keeping(event)]
+    # The first event names the summary. Once rows of the batch are purged nobody knows which it
+    # was, and a flush would not write the summary again.
+    if batch.summary and 0 < batch.events <= len(events):
+        names.append(summary_id(batch.session, events[0].event_id))
     return [
-        Lost(
-            batch.group,
-            batch.session,
-            batch.id,
-            event.event_id,
-            episode_uuid(batch.group, event.event_id),
-        )
-        for event in events
-        if worth_keeping(event)
+        Lost(batch.group, batch.session, batch.id, name, episode_uuid(batch.group, name))
+        for name in names
     ]

@@ -22,7 +22,6 @@ from memory_manager.reporting import (
     bulk,
     from_ingest,
     from_store,
-    standings_of_ingest,
     stored,
     taken_in,
 )
@@ -90,7 +89,7 @@ class Commands:
         project = await self._project(params)
         minted, now = new_event_id(), parts.now()
         made: list[RawEvent] = []
-        (standing,) = standings_of_ingest([params], project, parts.opened)
+        (standing,) = await parts.passages.of_ingest([params], project)
 
         def make(counted: Counter[str]) -> list[RawEvent]:
             made[:] = from_store(
@@ -180,8 +179,12 @@ class Commands:
         items = params.get("events")
         if not isinstance(items, list):
             raise InvalidRequest("events: not a list of objects")
+        placed = any(given.text(params, name) for name in ("cwd", "project", "group"))
+        if not placed and not parts.projects.fixed:
+            # Without a place they would be of the folder `/`, where nobody looks for them.
+            raise InvalidRequest("cwd: missing; say whose events these are: cwd, project or group")
         project = await self._project(params)
-        standings = standings_of_ingest(items, project, parts.opened)
+        standings = await parts.passages.of_ingest(items, project)
         make = partial(from_ingest, items, params, project, parts.now(), standings=standings)
         receipt = await parts.tailing.append(make, bulk(items) + _EVENT * len(items))
         self._sweep.news()

@@ -38,22 +38,35 @@ CREATE TABLE IF NOT EXISTS injections (
     PRIMARY KEY (session, message)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS injections_at ON injections (at);
+CREATE INDEX IF NOT EXISTS injections_given_group
+  ON injections (group_id, at, session, message) WHERE block <> '';
+CREATE INDEX IF NOT EXISTS injections_given_session
+  ON injections (session, at, message) WHERE block <> '';
 PRAGMA user_version = 1;
 """
 _INSERT = """
 INSERT INTO injections (session, message, group_id, at, outcome, tokens, block)
 VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 """
+_WITHHOLD = """
+INSERT INTO injections (session, message, group_id, at, outcome, tokens, block)
+VALUES (?, ?, ?, ?, 'empty', 0, '')
+ON CONFLICT DO UPDATE SET outcome = 'empty', tokens = 0, block = ''
+WHERE group_id = excluded.group_id
+"""
 _SELECT = """
 SELECT session, message, group_id, at, outcome, tokens, block FROM injections
 WHERE session = ? AND message = ?
 """
+# One statement for each way of asking, so that each is answered by its own index.
 _NEWEST = """
 SELECT session, message, group_id, at, outcome, tokens, block FROM injections
-WHERE block <> '' AND (:group_id IS NULL OR group_id = :group_id)
-  AND (:session IS NULL OR session = :session) AND (at, session, message) < (:at, :before, :message)
+WHERE block <> ''{} AND (at, session, message) < (:at, :before, :message)
 ORDER BY at DESC, session DESC, message DESC LIMIT :limit
 """
+_OF_GROUP, _OF_SESSION = " AND group_id = :group_id", " AND session = :session"
+# The plus keeps the group's index out of it: a session has fewer rows than its project.
+_OF_BOTH = " AND session = :session AND +group_id = :group_id"
 _PURGE = """
 DELETE FROM injections WHERE (session, message) IN (
   SELECT session, message FROM injections WHERE at < ? ORDER BY at LIMIT ?)
@@ -132,6 +145,20 @@ class Ledger:
                 return standing
         return self._remember(injection)
 
+    def withhold(self, session: str, messages: Sequence[str], group: str) -> None:
+        """These messages went without a block, whatever was meant for them: they keep nothing."""
+        at = self._now()
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                self._db.executemany(_WITHHOLD, [(session, name, group, at) for name in messages])
+            finally:
+                self._db.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            raise _translated(error) from error
+        for message in messages:
+            self._recent.pop((session, message), None)
+
     def replay(self, session: str, messages: Sequence[str], group: str) -> dict[str, str]:
         """The non-empty blocks that these messages were given in this project, by message id."""
         rows = ((message, self.get(session, message)) for message in messages)
@@ -151,6 +178,8 @@ class Ledger:
     ) -> list[Injection]:
         """What messages were given, newest first; what was given nothing is left out.
 
+        Over a connection of its own that only reads: from any thread, beside anything.
+
         Args:
             group: only in this project.
             session: only in this session.
@@ -166,10 +195,20 @@ class Ledger:
             "message": message,
             "limit": limit,
         }
+        if session is None:
+            asked = "" if group is None else _OF_GROUP
+        else:
+            asked = _OF_SESSION if group is None else _OF_BOTH
         try:
-            return [Injection(*row) for row in self._db.execute(_NEWEST, values).fetchall()]
+            address = f"{self._path.resolve().as_uri()}?mode=ro"
+            db = sqlite3.connect(address, uri=True, autocommit=True, timeout=0.1)
+            try:
+                rows = db.execute(_NEWEST.format(asked), values).fetchall()
+            finally:
+                db.close()
         except sqlite3.DatabaseError as error:
             raise _translated(error) from error
+        return [Injection(*row) for row in rows]
 
     def purge(self, older_than: float, limit: int = 500) -> int:
         """Forget at most `limit` rows from before that time; returns how many went."""

@@ -96,11 +96,12 @@ class Operations:
 
     async def audit(self, params: Params) -> Json:
         """One page of completed batches compared with the graph, and mended if that is wanted."""
-        group = await self._group(params)
+        memory = await self._memory()
+        group = await self._group(params, memory)
         after = int(given.number(params, "after") or 0)
         limit = given.count(params, "limit", _PAGE, _MOST_PAGE)
         repair = given.flag(params, "repair")
-        audit = Audit(self._parts.spool, await self._memory(), self._sweep)
+        audit = Audit(self._parts.spool, memory, self._sweep)
         page = await audit.page(after, limit, group)
         mended = await audit.repair(page.missing) if repair and page.missing else Repaired()
         return _audited(page, mended)
@@ -108,7 +109,7 @@ class Operations:
     async def reindex(self, params: Params) -> Json:
         """Indices, search words and vectors made anew, project by project."""
         memory = await self._memory()
-        one = await self._group(params)
+        one = await self._group(params, memory)
         after, limit = given.text(params, "after") or "", given.amount(params, "limit")
         groups = [one] if one else sorted(await memory.groups())
         groups = [group for group in groups if group > after]
@@ -219,12 +220,24 @@ class Operations:
     async def _memory(self) -> Memory:
         return await self._parts.graph_soon(_ARRIVAL_S)
 
-    async def _group(self, params: Params) -> str | None:
+    async def _group(self, params: Params, memory: Memory) -> str | None:
+        """The project that is asked for, None for all.
+
+        Raises:
+            InvalidRequest: there is none of this name.
+        """
         named = given.text(params, "group") or given.text(params, "project") or ""
         directory = given.text(params, "cwd") or ""
         if not named and not directory:
             return None
-        return (await self._parts.projects.of(directory, named)).group
+        group = (await self._parts.projects.of(directory, named)).group
+        known = await self._read(lambda reader: [each.group for each in reader.projects()])
+        if group not in known and group not in await memory.groups():
+            raise InvalidRequest(
+                f"project: nothing is known of {(named or directory)[:80]!r}; "
+                "`opencode-mem stats` lists the projects"
+            )
+        return group
 
     async def _read[T](self, look: Callable[[SpoolReader], T]) -> T:
         def looked() -> T:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.cache.protocol import NullCache
+from bridge.passages import Passages
 from memory_manager.errors import Unavailable
 from metrics import catalog
 
@@ -44,6 +45,8 @@ class Parts:
     memory: Memory | None = None
     graph_came: asyncio.Event = field(default_factory=asyncio.Event)
     cache: ContextCache = field(default_factory=NullCache)
+    #: Messages of which a part has opened a private passage.
+    passages: Passages = field(default_factory=Passages)
 
     def __post_init__(self) -> None:
         self.tailing.outdate = self.outdate

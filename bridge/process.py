@@ -10,7 +10,6 @@ import fcntl
 import logging
 import logging.handlers
 import os
-import re
 import signal
 import sys
 import warnings
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from bridge.app import App
+from bridge.log_lines import to_log
 from bridge.settings import BridgeSettings
-from bridge.settings_table import variable_of
+from bridge.settings_table import explained
 from memory_manager import contract
 from memory_manager.errors import MemoryFault
 from memory_manager.settings import MemorySettings
@@ -33,7 +33,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds after which a busy thread lets the others run.
 _SWITCH_S = 0.0005
-_CREDENTIALS = re.compile(r"//[^/@]*@")
 _LOG_BYTES, _LOG_FILES = 4 * 1024 * 1024, 3
 
 
@@ -114,21 +113,7 @@ def _logging(folder: Path) -> None:
     ]
     if sys.stderr.isatty():
         handlers.append(logging.StreamHandler())
-    logging.basicConfig(
-        level=logging.INFO,
-        handlers=handlers,
-        format="%(asctime)s %(levelname)s %(name)s %(message)s",
-    )
+    to_log(logging.INFO, handlers)
     for noisy in ("httpx", "openai", "graphiti_core"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
     warnings.simplefilter("ignore")
-
-
-def explained(error: ValidationError) -> str:
-    """A settings error in one line: the variable, its fault, the mend."""
-    first = error.errors()[0]
-    variable = variable_of(next((str(part) for part in first["loc"]), "a setting"))
-    # An address may carry a password; the rest of it is what the person has to mend.
-    value = _CREDENTIALS.sub("//…@", str(first.get("input")))[:80]
-    fault = first["msg"].removeprefix("Value error, ").lower()
-    return f"opencode-mem: {variable}={value}: {fault}; correct or unset it"

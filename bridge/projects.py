@@ -32,6 +32,11 @@ class Projects:
         self._known: OrderedDict[tuple[str, str], tuple[Project, float]] = OrderedDict()
         self._looking: dict[tuple[str, str], asyncio.Task[Project]] = {}
 
+    @property
+    def fixed(self) -> bool:
+        """Whether every directory is of one project, by the settings."""
+        return bool(self._named)
+
     async def of(self, directory: str, named: str = "") -> Project:
         """The project of `directory`; `named` overrides it (as does the bridge's own setting)."""
         key = (directory, named or self._named)

@@ -108,11 +108,11 @@ class Recall:
         question = keys.entry_key(group, asked, self._parts.settings.context_tokens, rank.VERSION)
         cache = self._parts.cache
         tailing = self._parts.tailing
-        looks = tailing.look_soon()
+        looks = tailing.others.look_soon()
         found = await cache.lookup(group, question) if at is None else None
-        if tailing.behind(looks):
+        if tailing.others.behind(looks):
             # Another process has written: what depends on its files may just have been found.
-            caught_up = await tailing.catch_up()
+            caught_up = await tailing.others.catch_up()
             found = await cache.lookup(group, question) if at is None and caught_up else None
         outcome = CacheOutcome.BYPASS if found is None else found.outcome
         if at is None:

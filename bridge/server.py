@@ -14,6 +14,7 @@ import stat
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, cast, override
 
+from bridge.bulky import bulky, in_pieces
 from memory_manager import contract
 from memory_manager.errors import Unavailable
 from memory_manager.model import Json
@@ -32,6 +33,12 @@ _MOST_IN_FLIGHT = 64
 
 _decode = json.JSONDecoder().decode
 _encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+def _in_pieces(answer: dict[str, Json]) -> bytes:
+    told = ((name, _encode(value)) for name, value in answer.items() if name != "result")
+    head = "".join(f'"{name}":{value},' for name, value in told)
+    return f'{{{head}"result":{in_pieces(answer["result"], _encode)}}}\n'.encode()
 
 
 class Connection(asyncio.Protocol):
@@ -128,7 +135,11 @@ class Connection(asyncio.Protocol):
         if id_ is None:
             return
         if error is None:
-            self._write({"jsonrpc": "2.0", "id": id_, "result": result})
+            answer: dict[str, Json] = {"jsonrpc": "2.0", "id": id_, "result": result}
+            if bulky(result):
+                self._send(await asyncio.to_thread(_in_pieces, answer))
+            else:
+                self._write(answer)
         else:
             self._write({"jsonrpc": "2.0", "id": id_, "error": error})
 
@@ -136,8 +147,12 @@ class Connection(asyncio.Protocol):
         self._write({"jsonrpc": "2.0", "id": id_, "error": {"code": code, "message": message}})
 
     def _write(self, message: dict[str, Json]) -> None:
+        if self._transport is not None:
+            self._send(_encode(message).encode() + b"\n")
+
+    def _send(self, line: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_encode(message).encode() + b"\n")
+            self._transport.write(line)
 
     def _balance(self) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -244,3 +259,9 @@ def own_folder(folder: Path) -> None:
         raise Unavailable(f"{folder} is not a folder of this user; set OPENCODE_MEM_SOCKET")
     if status.st_mode & 0o077:
         folder.chmod(0o700)
+
+
+def sockets_folder(bridge_socket: Path) -> Path:
+    """Where the embedded engines' sockets stand: beside the bridge's, in a folder of its name."""
+    folder = bridge_socket.with_suffix("")
+    return folder if folder != bridge_socket else folder.with_name(folder.name + ".d")

@@ -1,7 +1,8 @@
-"""Every setting as a Markdown table; the page in the docs is compared with it by a test. Pure."""
+"""Every setting as a Markdown table, which the docs are compared with by test; and a bad one. Pure."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import AliasChoices
@@ -12,8 +13,11 @@ from memory_manager.settings import MemorySettings
 from metrics.settings import MetricsSettings
 
 if TYPE_CHECKING:
+    from pydantic import ValidationError
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
+
+_CREDENTIALS = re.compile(r"//[^/@]*@")
 
 _PARTS: tuple[tuple[str, type[BaseSettings]], ...] = (
     ("Memory", MemorySettings),
@@ -50,6 +54,16 @@ def variable_of(name: str) -> str:
         if name in settings.model_fields:
             return _variable(settings.model_fields[name])
     return name
+
+
+def explained(error: ValidationError) -> str:
+    """A settings error in one line: the variable, its fault, the mend."""
+    first = error.errors()[0]
+    variable = variable_of(next((str(part) for part in first["loc"]), "a setting"))
+    # An address may carry a password; the rest of it is what the person has to mend.
+    value = _CREDENTIALS.sub("//…@", str(first.get("input")))[:80]
+    fault = first["msg"].removeprefix("Value error, ").lower()
+    return f"opencode-mem: {variable}={value}: {fault}; correct or unset it"
 
 
 def _variable(field: FieldInfo) -> str:

@@ -14,7 +14,7 @@ from memory_manager.model import EventKind, iso
 from memory_manager.spool.batches import BatchState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from bridge.ledger import Injection
     from bridge.params import Params
@@ -36,12 +36,12 @@ def age(since: float | None, now: float) -> float:
     return 0.0 if since is None else round(max(0.0, now - since), 3)
 
 
-def episodes_of(rows: Sequence[Row]) -> list[Episode]:
+def episodes_of(rows: Iterable[Row]) -> list[Episode]:
+    """What those of the rows that are worth keeping make. Of large ones it takes long."""
     return [episode_of(row.event) for row in rows if worth_keeping(row.event)]
 
 
-def newest_first(episode: Json) -> tuple[float, str]:
-    assert isinstance(episode, dict)  # noqa: S101 - `listed` made it
+def newest_first(episode: Mapping[str, Json]) -> tuple[float, str]:
     return -float(str(episode["at"])), str(episode["uuid"])
 
 

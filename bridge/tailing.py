@@ -12,7 +12,9 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from memory_manager.errors import MemoryFault
+from bridge.others import Others
+from bridge.slices import SLICE, sliced
+from memory_manager.errors import Corrupt, MemoryFault, Rejected
 from memory_manager.extract.episodes import worth_keeping
 from memory_manager.reporting import changed
 from memory_manager.spool.tail import Tail
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from bridge.settings import BridgeSettings
+    from bridge.timeline import Timeline
     from bridge.windows import Windows
     from memory_manager.model import RawEvent
     from memory_manager.spool.batches import Batch, Receipt, Row
@@ -34,16 +37,14 @@ _log = logging.getLogger(__name__)
 #: Events up to so many characters are made here and now: that takes less than handing the work
 #: to the spool's thread and fighting it for the interpreter. A megabyte takes 50 ms, over there.
 _SMALL = 16_384
-#: Rows fetched and events indexed in one go: about a millisecond of the loop.
-_ROWS, _INDEXED = 200, 4
+#: Events indexed in one go: about a millisecond of the loop.
+_INDEXED = 4
 #: Seconds until what came in is indexed: first its reply goes out.
 _INDEX_AFTER_S = 0.005
-#: Rows of others that are fetched here and now: the spool's thread may be waiting for the disk.
-_FEW = 4
-#: Seconds that a question waits for what other processes appended; then it does without the cache.
-_PATIENCE_S = 0.1
-#: More rows than there can be: the spool could not be looked at.
-_UNKNOWN = 2**63
+#: Seconds between two such goes while events come in: 2,000 of them a second are indexed then.
+_TURN_S = 0.002
+
+type _Fresh = tuple[int, RawEvent, float | None]
 
 
 async def _nothing(_group: str, _paths: Iterable[str]) -> None:
@@ -61,6 +62,7 @@ class Tailing:
         metrics: Metrics,
         now: Callable[[], float],
         *,
+        timeline: Timeline,
         open_reader: Callable[[], SpoolReader],
     ) -> None:
         """`open_reader` gives a connection to the same spool, for looks from this thread."""
@@ -68,24 +70,25 @@ class Tailing:
         self._windows = windows
         self._metrics = metrics
         self._now = now
-        self._open_reader = open_reader
-        self._reader: SpoolReader | None = None
+        self._timeline = timeline
         #: Outdates what was cached about some paths of a group.
         self.outdate: Callable[[str, Iterable[str]], Awaitable[None]] = _nothing
         # An event stays until no cached answer can be older than its flush.
         self._ttl = settings.cache_ttl_s + 10.0
         self._bound = settings.max_event_cache
         self.tail = Tail(settings.max_event_cache, settings.max_event_cache_bytes, ttl=self._ttl)
-        # Every row up to here is known, and what was cached before it is outdated.
-        self._newest = 0
-        # The last row at the last look, and the number of looks.
-        self._top = 0
-        self._looks = 0
-        self._look_due = False
-        self._loading = asyncio.Lock()
-        self._catching: asyncio.Task[bool] | None = None
+        #: What other processes wrote.
+        self.others = Others(
+            spool, open_reader, self._take_others, bound=self._bound, ttl=self._ttl, now=now
+        )
+        # Long lists are taken in one after the other, in slices.
+        self._turn = asyncio.Lock()
+        self._taking: set[asyncio.Task[None]] = set()
+        self._landed: list[tuple[Batch, float]] = []
         self._indexing = False
-        self._evicted = 0
+        self._evicted: Counter[str] = Counter()
+        #: Why the disk takes nothing; "" while it does.
+        self.fault = ""
 
     async def append(
         self,
@@ -121,15 +124,36 @@ class Tailing:
             receipt = await (
                 self._spool.append(made) if small else self._spool.append_from(events, size)
             )
+            self.took()
+        except (Rejected, Corrupt) as fault:
+            self.refused(fault)
+            raise
         finally:
             # What is only known by now: large events, and files whose events are refused.
             late = None if outdating and small else self._outdating(made, group, paths)
             for task in filter(None, (outdating, late)):
                 await task
-        self.appended(made, receipt)
+        await self._appended(made, receipt)
+        self.redacted(counted)
+        return receipt
+
+    def redacted(self, counted: Counter[str]) -> None:
+        """So often each rule took something out of what was reported."""
         for rule, count in counted.items():
             self._metrics.count(catalog.REDACTIONS, count, tags={"rule": rule})
-        return receipt
+
+    def refused(self, fault: MemoryFault) -> None:
+        """The disk did not take something; said once, until it takes again."""
+        if not self.fault:
+            _log.error("Memory plugin error: the spool can't be written: %s", fault)
+            self._metrics.count(catalog.ERRORS, tags={"where": "disk"})
+        self.fault = str(fault)
+
+    def took(self) -> None:
+        """The disk took something."""
+        if self.fault:
+            _log.info("the spool can be written again")
+            self.fault = ""
 
     def _outdating(
         self, events: Iterable[RawEvent], group: str = "", paths: Iterable[str] = ()
@@ -152,130 +176,99 @@ class Tailing:
         for group, paths in touched.items():
             await self.outdate(group, tuple(paths))
 
-    def appended(self, events: Sequence[RawEvent], receipt: Receipt) -> None:
+    async def _appended(self, events: Sequence[RawEvent], receipt: Receipt) -> None:
         """What of `events` was new is in the tail from now on."""
         self._windows.note(events)
-        for event in events:
-            seq = receipt.new.get(event.event_id)
-            if seq is None:
-                continue
+        # They are on disk, and on their way into the tail before anybody is told so.
+        self.others.known(receipt.new.values())
+        # What only repeats the event before it is in the spool without its text.
+        await self._take(
+            [
+                (receipt.new[event.event_id], event, None)
+                for event in events
+                if event.event_id in receipt.new and event.event_id not in receipt.folded
+            ]
+        )
+
+    async def _take_others(self, rows: Sequence[Row]) -> None:
+        if (outdating := self._outdating(row.event for row in rows)) is not None:
+            await outdating
+        self._windows.note(row.event for row in rows)
+        await self._take([(row.seq, row.event, row.flushed_at) for row in rows])
+
+    async def _take(self, rows: Sequence[_Fresh]) -> None:
+        """Into the tail. Few go at once, past a long list that is under way."""
+        if len(rows) <= SLICE:
+            self._take_few(rows)
+            return
+        task = asyncio.Task(
+            self._take_many(rows), loop=asyncio.get_running_loop(), eager_start=True
+        )
+        self._taking.add(task)
+        task.add_done_callback(self._taken)
+        # Whoever waits may give up; what is on disk comes into the tail all the same.
+        await asyncio.shield(task)
+
+    async def _take_many(self, rows: Sequence[_Fresh]) -> None:
+        async with self._turn:
+            async for some in sliced(rows):
+                self._take_few(some)
+
+    def _take_few(self, rows: Sequence[_Fresh]) -> None:
+        for seq, event, flushed_at in rows:
             if worth_keeping(event):
                 self.tail.add(seq, event)
-            # Over a gap it stays: what is in it is another process's, and `load` has to fetch it.
-            if seq == self._newest + 1:
-                self._newest = seq
+                self._timeline.add(seq, event, flushed_at is None)
+                if flushed_at is not None:
+                    self.tail.flushed([seq], flushed_at)
         self._index_soon()
 
-    def look_soon(self) -> int:
-        """Look at the spool in the loop's next free moment; gives what `behind` wants to know.
-
-        A look takes 20 µs: less than nothing while the cache is being waited for.
-        """
-        if not self._look_due:
-            self._look_due = True
-            asyncio.get_running_loop().call_soon(self._look)
-        return self._looks
-
-    def behind(self, looks: int) -> bool:
-        """Whether others had appended what is not known here when `look_soon` gave `looks`."""
-        if self._looks == looks:
-            self._look()
-        return self._top > self._newest
-
-    async def catch_up(self) -> bool:
-        """Take in what others appended; False: not in time, so no cached answer may be used."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _PATIENCE_S
-        while self._top > self._newest:
-            if self._catching is None or self._catching.done():
-                self._catching = asyncio.create_task(self._refresh(), name="catch up")
-            catching = self._catching
-            await asyncio.wait({catching}, timeout=max(0.0, until - loop.time()))
-            if not catching.done() or not catching.result() or loop.time() >= until:
-                return False
-            self._look()
-        return True
+    def _taken(self, task: asyncio.Task[None]) -> None:
+        self._taking.discard(task)
+        if not self._taking:
+            # What was flushed before all of it was here.
+            landed, self._landed = self._landed, []
+            for batch, at in landed:
+                self._flushed(batch, at)
 
     async def load(self) -> None:
         """Fetch what other processes appended, or what an earlier bridge left, in small pieces."""
-        async with self._loading:
-            top = self._opened().newest()
-            after = self._newest
-            rows = self._rows(self._opened(), after, _FEW) if after < top else []
-            limit = _FEW
-            while after < top:
-                if (outdating := self._outdating(row.event for row in rows)) is not None:
-                    await outdating
-                self._take(rows)
-                # Between the rows that were fetched are only old ones.
-                last = rows[-1].seq if rows else 0
-                after = last if len(rows) == limit else max(top, last)
-                self._newest = max(self._newest, after)
-                if after < top:
-                    limit = _ROWS
-                    rows = await self._spool.call(
-                        lambda spool, after=after: self._rows(spool, after, _ROWS)  # type: ignore[misc]
-                    )
+        await self.others.load()
 
     async def close(self) -> None:
         """Give up what is under way."""
-        if self._catching is not None:
-            self._catching.cancel()
-            await asyncio.wait({self._catching})
-        if self._reader is not None:
-            self._reader.close()
-
-    def _look(self) -> None:
-        self._look_due = False
-        self._looks += 1
-        try:
-            self._top = self._opened().newest()
-        except MemoryFault as fault:
-            _log.warning("Memory plugin error: the spool could not be looked at: %s", fault)
-            self._top = _UNKNOWN
-
-    def _opened(self) -> SpoolReader:
-        if self._reader is None:
-            self._reader = self._open_reader()
-        return self._reader
-
-    def _rows(self, spool: SpoolReader, after: int, limit: int) -> list[Row]:
-        return spool.tail(after=after, flushed_since=self._now() - self._ttl, limit=limit)
-
-    def _take(self, rows: Sequence[Row]) -> None:
-        self._windows.note(row.event for row in rows)
-        for row in rows:
-            if worth_keeping(row.event):
-                self.tail.add(row.seq, row.event)
-                if row.flushed_at is not None:
-                    self.tail.flushed([row.seq], row.flushed_at)
-        self._index_soon()
-
-    async def _refresh(self) -> bool:
-        try:
-            await self.load()
-        except MemoryFault as fault:
-            _log.warning("Memory plugin error: the tail could not be refreshed: %s", fault)
-            return False
-        return True
+        await self.others.close()
+        if self._taking:
+            await asyncio.wait(self._taking)
 
     def flushed(self, batch: Batch) -> None:
         """The batch is in the graph: its events leave once no cached answer predates that."""
-        self.tail.flushed_range(
-            batch.group, batch.session, batch.first_seq, batch.last_seq, self._now()
-        )
+        at = self._now()
+        self._flushed(batch, at)
+        if self._taking:
+            self._landed.append((batch, at))
+
+    def _flushed(self, batch: Batch, at: float) -> None:
+        span = batch.group, batch.session, batch.first_seq, batch.last_seq
+        self.tail.flushed_range(*span, at)
+        self._timeline.flushed(*span)
 
     async def upkeep(self) -> None:
         """Let old events go, notice appends by others, tell the numbers."""
-        self.tail.expire(self._now())
-        await self._refresh()
+        now = self._now()
+        while self.tail.overdue(now):
+            self.tail.expire(now)
+            await asyncio.sleep(0)
+        await self.others.refresh()
         self._metrics.gauge(catalog.TAIL_EVENTS, len(self.tail))
-        self._metrics.gauge(
-            catalog.BOUND_USE, len(self.tail) / self._bound, tags={"bound": "event_cache"}
-        )
-        evicted, self._evicted = self.tail.evicted - self._evicted, self.tail.evicted
-        if evicted:
-            self._metrics.count(catalog.EVICTIONS, evicted, tags={"bound": "event_cache"})
+        for bound, use, evicted in (
+            ("event_cache", len(self.tail) / self._bound, self.tail.evicted),
+            ("event_history", self._timeline.use, self._timeline.evicted),
+        ):
+            self._metrics.gauge(catalog.BOUND_USE, use, tags={"bound": bound})
+            if gone := evicted - self._evicted[bound]:
+                self._metrics.count(catalog.EVICTIONS, gone, tags={"bound": bound})
+            self._evicted[bound] = evicted
 
     def _index_soon(self) -> None:
         if not self._indexing:
@@ -284,7 +277,11 @@ class Tailing:
 
     def _index_some(self) -> None:
         # A few at a time between other callbacks: a hook never waits behind a flood of words.
-        if self.tail.index(_INDEXED):
-            asyncio.get_running_loop().call_soon(self._index_some)
-        else:
+        loop = asyncio.get_running_loop()
+        if not self.tail.index(_INDEXED):
             self._indexing = False
+        elif self._spool.waiting:
+            # Somebody waits for the disk: the spool's thread needs the interpreter more than this.
+            loop.call_later(_TURN_S, self._index_some)
+        else:
+            loop.call_soon(self._index_some)

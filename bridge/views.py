@@ -7,15 +7,15 @@ append. Times are seconds since the epoch; `next` is an opaque cursor for the pa
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from typing import TYPE_CHECKING
 
 from bridge import params as given
 from bridge import showing
 from bridge.context.render import block, fitting, tokens
+from bridge.episodes import Episodes
+from bridge.reading import looked
 from bridge.recall import CANDIDATES, Recall
-from memory_manager.errors import InvalidRequest, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,12 +50,13 @@ class Views:
         self._degradation = degradation
         self._recall = Recall(parts)
         self._since = parts.now()
+        episodes = Episodes(parts, open_reader)
         self.table: dict[str, Method] = {
             "projects": self.projects,
             "raw_events_status": self.raw_events_status,
             "sessions": self.sessions,
-            "episodes": self.episodes,
-            "episode": self.episode,
+            "episodes": episodes.episodes,
+            "episode": episodes.episode,
             "explain": self.explain,
             "graph": self.graph,
             "injections": self.injections,
@@ -82,7 +83,7 @@ class Views:
 
     async def raw_events_status(self, params: Params) -> Json:
         """What waits, how long, and the batches by state, for each session."""
-        session, limit = given.text(params, "session"), given.count(params, "limit", 200, 5000)
+        session, limit = given.text(params, "session"), given.count(params, "limit", 200, 1000)
         status, names = await self._read(
             lambda spool: (spool.status(limit, session=session), _names(spool))
         )
@@ -143,68 +144,6 @@ class Views:
             "next": None
             if last is None
             else showing.cursor(last.last_at, last.group, last.session),
-        }
-
-    async def episodes(self, params: Params) -> Json:
-        """A project's episodes, newest first; what is still in the spool stands among the first."""
-        group = given.required(params, "group")
-        session, path = given.text(params, "session"), given.text(params, "path")
-        text, kind = given.text(params, "text"), showing.kind(given.text(params, "kind"))
-        limit = given.count(params, "limit", 100, _MOST)
-        before = given.text(params, "before")
-        graph: list[Json] = []
-        cursor: str | None = None
-        try:
-            memory = await self._memory()
-            async with asyncio.timeout(_PATIENCE_S):
-                page = await memory.episodes(
-                    group,
-                    session=session,
-                    kind=kind,
-                    path=path,
-                    text=text,
-                    before=before,
-                    limit=limit,
-                )
-            graph = [showing.listed(each, pending=False) for each in page.episodes]
-            cursor = page.next
-            known = {each.uuid for each in page.episodes}
-        except (Unavailable, TimeoutError):
-            # The spool knows the newest ones; without the graph there are no older ones.
-            if before:
-                raise Unavailable("the graph does not answer; try again") from None
-            known = set()
-        if before:
-            return {"episodes": graph, "next": cursor}
-        rows = await self._read(lambda spool: spool.unflushed(group, session=session, limit=limit))
-        wanted = (text or "").lower()
-        waiting = [
-            showing.listed(each, pending=True)
-            for each in showing.episodes_of(rows)
-            if each.uuid not in known
-            and (kind is None or each.kind is kind)
-            and (path is None or path in each.paths)
-            and wanted in each.content.lower()
-        ]
-        together = sorted([*waiting, *graph], key=showing.newest_first)
-        return {"episodes": together, "next": cursor}
-
-    async def episode(self, params: Params) -> Json:
-        """One episode, whole, with the facts that were made of it."""
-        group, uuid = given.required(params, "group"), given.required(params, "uuid")
-        found = None
-        with contextlib.suppress(Unavailable):
-            found = await (await self._memory()).episode(group, uuid)
-        if found is None:
-            rows = await self._read(lambda spool: spool.unflushed(group, limit=_MOST))
-            waiting = next((each for each in showing.episodes_of(rows) if each.uuid == uuid), None)
-            if waiting is None:
-                raise InvalidRequest(f"uuid: no episode {uuid[:60]!r} in this project")
-            return {**showing.whole(waiting, pending=True), "facts": []}
-        episode, facts = found
-        return {
-            **showing.whole(episode, pending=False),
-            "facts": [showing.fact(fact) for fact in facts],
         }
 
     async def explain(self, params: Params) -> Json:
@@ -274,7 +213,8 @@ class Views:
         """What messages were given, newest first."""
         limit = given.count(params, "limit", 50, _MOST)
         before = showing.uncursor(params)
-        rows = self._parts.ledger.newest(
+        rows = await asyncio.to_thread(
+            self._parts.ledger.newest,
             group=given.text(params, "group"),
             session=given.text(params, "session"),
             limit=limit,
@@ -315,14 +255,7 @@ class Views:
         return await self._parts.graph_soon(_ARRIVAL_S)
 
     async def _read[T](self, look: Callable[[SpoolReader], T]) -> T:
-        def looked() -> T:
-            reader = self._open_reader()
-            try:
-                return look(reader)
-            finally:
-                reader.close()
-
-        return await asyncio.to_thread(looked)
+        return await looked(self._open_reader, look)
 
 
 def _names(spool: SpoolReader) -> dict[str, str]:

@@ -112,7 +112,7 @@ def _event(
         raise InvalidRequest("events: not a list of objects")
     answer: dict[str, Json] = {"received": len(items)}
     cwd = _text(params, "cwd")
-    if opted_out(cwd):
+    if opted_out(cwd, project.root):
         events = []
         answer["note"] = "this project has opted out: nothing was stored"
     else:

@@ -21,7 +21,7 @@ from memory_manager.spool.private import START, public, settled
 from memory_manager.spool.redact import redact, redacted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from memory_manager.hook_events import HookEvent
     from memory_manager.model import Json, RawEvent
@@ -88,6 +88,20 @@ def standings_of_hook(
 def standings_of_ingest(items: Sequence[Json], project: Project, opened: Opened) -> list[Standing]:
     """The same for the objects of `ingest`, or the parameters of `store`."""
     return opened.standings(project.group, [part_of_item(item) for item in items])
+
+
+def each_standing_of_hook(
+    events: Sequence[HookEvent], project: Project, opened: Opened
+) -> Iterator[Standing]:
+    """As `standings_of_hook`, one after the other; see `Opened.each`."""
+    return opened.each(project.group, map(part_of_event, events), several=len(events) > 1)
+
+
+def each_standing_of_ingest(
+    items: Sequence[Json], project: Project, opened: Opened
+) -> Iterator[Standing]:
+    """As `standings_of_ingest`, one after the other; see `Opened.each`."""
+    return opened.each(project.group, map(part_of_item, items), several=len(items) > 1)
 
 
 def from_hook(

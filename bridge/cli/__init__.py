@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 import memory_manager
-from bridge.cli import bench, crash, health, page, raw_events, running, upkeep
+from bridge.cli import (
+    bench,
+    crash,
+    health,
+    importing,
+    install,
+    mcp,
+    page,
+    raw_events,
+    running,
+    upkeep,
+)
 from bridge.cli.options import EPILOG
 from memory_manager import contract
 from memory_manager.errors import InvalidRequest, MemoryFault, Unavailable
@@ -29,11 +40,14 @@ app = typer.Typer(
 )
 app.add_typer(bench.app, name="bench")
 app.add_typer(upkeep.tags_app, name="tags")
+app.add_typer(importing.app, name="import")
 
 _COMMANDS: dict[str, Callable[..., None]] = {
     "status": health.status,
     "doctor": health.doctor,
     "stats": health.stats,
+    "install": install.install,
+    "known": install.known,
     "open": page.open_page,
     "flush": running.flush,
     "raw-events-status": raw_events.status,
@@ -47,6 +61,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "settings": running.settings,
     "demo": running.demo,
     "crash": crash.crash,
+    "mcp": mcp.mcp,
 }
 for _name, _command in _COMMANDS.items():
     app.command(_name, epilog=EPILOG)(_command)
@@ -84,6 +99,12 @@ def main(words: list[str] | None = None) -> int:
         return contract.DONE
     except _REFUSED as fault:
         return _failed(_reason(fault), contract.MALFORMED)
+    except Exception as bug:
+        # The last boundary: a person gets a line, whatever it was.
+        if sys.flags.dev_mode:
+            raise
+        where = "this is a bug; `python -X dev -m bridge …` shows where"
+        return _failed(f"{type(bug).__name__}: {bug}; {where}", contract.FAILED)
     return status if isinstance(status, int) else contract.DONE
 
 

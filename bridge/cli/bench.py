@@ -31,3 +31,14 @@ def spool(
     from bridge.bench.spool import run
 
     raise typer.Exit(run(as_json=as_json, quick=quick))
+
+
+@app.command("opencode", epilog=EPILOG)
+def opencode(
+    as_json: AsJson = False,
+    quick: Annotated[bool, typer.Option(help="A tenth of the turns.")] = False,
+) -> None:
+    """Time turns of the real OpenCode with and without memory, and take some under faults."""
+    from bridge.bench.opencode import run
+
+    raise typer.Exit(run(as_json=as_json, quick=quick))

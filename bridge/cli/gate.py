@@ -36,9 +36,14 @@ class Threshold:
 
 
 def success(report: Json) -> float | None:
-    """The share of ended batches that ended well, of a report's totals; None when none ended."""
+    """The share of ended batches that ended well, of a report's totals.
+
+    None when none ended, or when it is not known any more how many ended well.
+    """
     totals = report.get("totals") if isinstance(report, dict) else None
     if not isinstance(totals, dict):
+        return None
+    if "completed" in totals and totals["completed"] is None:
         return None
     well = sum(_count(totals.get(name)) for name in ("completed", "skipped"))
     ill = sum(_count(totals.get(name)) for name in ("error", "gave_up"))
@@ -74,6 +79,7 @@ def gate(
         Threshold("gave_up batches", _count(states.get("gave_up")), max_gave_up),
         Threshold("flush success", success(report), min_flush_success, least=True),
     ]
+    found.append(Threshold("disk takes nothing", float(status.get("disk", "ok") != "ok"), 0))
     if require_live:
         found.append(Threshold("degraded", float(status.get("degradation") != "live"), 0))
     broken = [threshold for threshold in found if threshold.broken]

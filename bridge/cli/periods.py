@@ -8,6 +8,8 @@ from datetime import datetime
 from memory_manager.errors import InvalidRequest
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)\s*(s|m|min|h|d|w)")
+#: Times that are taken for meant: from 1970 to the year 5138.
+_EARLIEST, _LATEST = 0.0, 1e11
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -31,16 +33,21 @@ def moment(text: str, now: float, option: str) -> float:
     A time without a zone is local.
 
     Raises:
-        InvalidRequest: it is none of these.
+        InvalidRequest: it is none of these, or lies before 1970 or in no year that anybody means.
     """
     words = text.strip()
     if words.lower() == "now":
         return now
-    if _DURATION.fullmatch(words.lower()):
-        return now - duration(words, option)
     try:
-        return datetime.fromisoformat(words).timestamp()
+        found = (
+            now - duration(words, option)
+            if _DURATION.fullmatch(words.lower())
+            else datetime.fromisoformat(words).timestamp()
+        )
     except (ValueError, OverflowError, OSError):
+        found = -1.0
+    if not _EARLIEST <= found <= _LATEST:
         raise InvalidRequest(
             f"{option}: {text[:40]!r} is no time; give 7d (ago), now, or 2026-11-20T10:15"
-        ) from None
+        )
+    return found

@@ -22,19 +22,19 @@ __all__ = ["gate", "report", "retry", "status"]
 
 def status(
     session: Annotated[str | None, typer.Argument(help="Only this session.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=5000, help="Sessions at most.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Sessions at most.")] = 20,
     as_json: AsJson = False,
 ) -> None:
     """What is pending, how old it is, and the batches by state, for each session."""
     answer = Bridge.from_environment().asked(
         "raw_events_status", {"session": session, "limit": limit}
     )
-    if as_json:
-        print_json(answer)
-        return
     sessions = answer.get("sessions")
     if session and not sessions:
         raise InvalidRequest(f"session: no session {session[:80]!r} in the spool")
+    if as_json:
+        print_json(answer)
+        return
     now = time.time()
     rows = [_row(each, now) for each in (sessions if isinstance(sessions, list) else [])]
     columns = [

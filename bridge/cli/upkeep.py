@@ -29,7 +29,7 @@ def audit(
     project: Project = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare the spool with the graph: every completed event has its episode.
+    """Compare the spool with the graph: events and summaries of completed batches have episodes.
 
     Exit status 1 when something is missing (and was not repaired).
     """
@@ -84,7 +84,7 @@ def _show_audit(sums: dict[str, int], missing: list[Json], failed: list[Json]) -
     )
     if sums["repaired_batches"]:
         say(f"{sums['repaired_batches']} batches were flushed again")
-    elif missing:
+    elif missing and not failed:
         say("opencode-mem audit --repair brings them back")
 
 

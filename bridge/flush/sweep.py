@@ -123,6 +123,27 @@ class Sweep:
             if outcome.failed:
                 return report
 
+    async def flush_again(self, batch_id: int) -> FlushReport:
+        """Flush this one batch, that was reopened, and nothing else of its session.
+
+        What the sweep has flushed by itself meanwhile counts; what is not in the graph at the end
+        counts as failed.
+
+        Raises:
+            Unavailable: the graph is away; nothing was claimed.
+        """
+        if not await self.available():
+            raise Unavailable("the graph is unavailable; what is pending stays in the spool")
+        async with self._turn:
+            batch = await self.spool.call(lambda spool: spool.claim_again(batch_id, owner=OWNER))
+            if batch is not None:
+                return await self._carry_out(batch)
+            found = await self.spool.call(lambda spool: spool.batch(batch_id))
+        if found is not None and found.state in {BatchState.COMPLETED, BatchState.SKIPPED}:
+            return FlushReport(1)
+        why = "it is gone" if found is None else f"it is {found.state}; {found.error}"
+        return FlushReport(1, failed=1, errors=(f"batch {batch_id} was not flushed: {why}",))
+
     async def flush_all(self, group: str | None = None, session: str | None = None) -> FlushReport:
         """Flush everything pending (of one project, of one session in every project, or all)."""
         report = FlushReport()

@@ -26,6 +26,7 @@ from bridge.flush.messages import (
     order_from,
     report_line,
 )
+from bridge.log_lines import to_log
 from memory_manager.embed import open_embedder
 from memory_manager.errors import InvalidRequest, MemoryFault
 from memory_manager.extract.batch import Flush, extract, flushed, summed_up
@@ -205,9 +206,7 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    logging.basicConfig(
-        level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    to_log(logging.WARNING, [logging.StreamHandler()])
     os.nice(_NICENESS)
     try:
         asyncio.run(main())

@@ -152,7 +152,9 @@ class _Method:
             # A hook's name is no resource, and its refusals are replies.
             resource = "" if route.method == "hook" else route.resource
             raise refusal_of(error, rejected=route.rejected, resource=resource)
-        body = await asyncio.to_thread(encoded_in_pieces, result) if bulky(result) else encoded(result)
+        body = (
+            await asyncio.to_thread(encoded_in_pieces, result) if bulky(result) else encoded(result)
+        )
         await answer(send, 200, body)
 
     async def _params(self, scope: Scope, receive: Receive) -> dict[str, Json]:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from bridge.web.answers import MEANINGS
 from bridge.web.keys import COOKIE
 from bridge.web.routes import ROUTES, Takes
-from bridge.web.schemas import LARGEST_BODY, SCHEMAS, many
+from bridge.web.schemas import LARGEST_BODY, SCHEMAS
+from bridge.web.shapes import many
 
 if TYPE_CHECKING:
     from bridge.web.routes import Param, Route
-    from bridge.web.schemas import Schema
+    from bridge.web.shapes import Schema
     from memory_manager.model import Json
 
 _RETRY_AFTER: Json = {

@@ -5,55 +5,27 @@ Every property that is named is always there; more may come, so clients ignore w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from bridge.hooks import Outcome
 from bridge.web.answers import MEANINGS
+from bridge.web.shapes import (
+    ANY,
+    COUNT,
+    FLAG,
+    MAYBE_COUNT,
+    MAYBE_TEXT,
+    MOMENT,
+    NEXT,
+    NUMBER,
+    STATES,
+    TEXT,
+    TEXTS,
+    Schema,
+    many,
+    strings,
+    thing,
+)
 from memory_manager import contract
 from memory_manager.model import EventKind
-from memory_manager.spool.batches import BatchState
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from memory_manager.model import Json
-
-type Schema = dict[str, Json]
-
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number"}
-COUNT: Schema = {"type": "integer", "minimum": 0}
-FLAG: Schema = {"type": "boolean"}
-ANY: Schema = {"type": "object"}
-TEXTS: Schema = {"type": "array", "items": TEXT}
-NEXT: Schema = {"type": ["string", "null"], "description": "The next page's `before`."}
-MOMENT: Schema = {"type": ["number", "null"], "description": "Seconds since the epoch."}
-STATES: Schema = {
-    "type": "object",
-    "propertyNames": {"enum": [str(state) for state in BatchState]},
-    "additionalProperties": COUNT,
-    "description": "Batches by state; a state that none is in may be left out.",
-}
-
-
-def strings(names: Iterable[str]) -> Schema:
-    """One of these texts."""
-    return {"type": "string", "enum": list(names)}
-
-
-def thing(properties: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
-    """An object with all of `properties`, and perhaps some of `optional`."""
-    return {
-        "type": "object",
-        "required": list(properties),
-        "properties": {**properties, **(optional or {})},
-    }
-
-
-def many(name: str) -> Schema:
-    """A list of what stands under `name`."""
-    return {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}
-
 
 _EPISODE: dict[str, Schema] = {
     "uuid": TEXT,
@@ -70,7 +42,6 @@ _EPISODE: dict[str, Schema] = {
 }
 _TOLD: dict[str, Schema] = {"name": TEXT, "tags": {"type": "object", "additionalProperties": TEXT}}
 _WORDS = ("live", "no-cache", "no-graph", "spool-only")
-_MAYBE_COUNT: Schema = {"type": ["integer", "null"], "minimum": 0}
 _SERIES = thing({**_TOLD, "value": NUMBER})
 
 SCHEMAS: dict[str, Schema] = {
@@ -225,7 +196,7 @@ SCHEMAS: dict[str, Schema] = {
             "session": TEXT,
             "paths": TEXTS,
             "source": TEXT,
-            "invalid_at": {"type": ["string", "null"]},
+            "invalid_at": MAYBE_TEXT,
             "included": FLAG,
             "why": TEXT,
         }
@@ -279,25 +250,26 @@ SCHEMAS: dict[str, Schema] = {
             "socket": TEXT,
             "pid": COUNT,
             "version": TEXT,
-            "url": {"type": ["string", "null"]},
+            "url": MAYBE_TEXT,
             "data": TEXT,
             "clients": COUNT,
             "engines": {
                 "type": "object",
                 "additionalProperties": thing(
-                    {
-                        "pid": _MAYBE_COUNT,
-                        "state": TEXT,
-                        "memory_bytes": _MAYBE_COUNT,
-                    }
+                    {"pid": MAYBE_COUNT, "state": TEXT, "memory_bytes": MAYBE_COUNT}
                 ),
             },
-            "worker": _MAYBE_COUNT,
+            "worker": MAYBE_COUNT,
             "cache": strings(("ok", "bypass")),
             "disk": TEXT,
             "spool": thing(
                 {"pending": COUNT, "oldest_age_s": NUMBER, "batches": STATES, "sessions": COUNT}
             ),
+            "memory": {
+                "type": "object",
+                "additionalProperties": COUNT,
+                "description": "Bytes of our processes by name, where the platform tells.",
+            },
             "tail": thing({"events": COUNT, "evicted": COUNT}),
         }
     ),

@@ -74,6 +74,17 @@ def claim(db: sqlite3.Connection, asked: Asked, now: float) -> Batch | None:
     return batch_of(db.execute(SQL["new_batch"], fixed).fetchall()[0])
 
 
+def claim_again(db: sqlite3.Connection, batch_id: int, owner: str, now: float) -> Batch | None:
+    """Starts one `error` batch, unless another of its session runs."""
+    for row in db.execute(SQL["batch"], (batch_id,)).fetchall():
+        batch = batch_of(row)
+        first = db.execute(SQL["open_batch"], (batch.group, batch.session)).fetchall()
+        if batch.state is BatchState.ERROR and batch_of(first[0]).state is not BatchState.STARTED:
+            values = {"id": batch.id, "owner": owner, "now": now}
+            return batch_of(db.execute(SQL["reclaim"], values).fetchall()[0])
+    return None
+
+
 def finish(db: sqlite3.Connection, batch: Batch, outcome: Outcome) -> bool:
     """Notes the outcome of this claim; False: it is not the last one, or the batch has ended."""
     terminal = outcome.state not in OPEN

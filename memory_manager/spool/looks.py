@@ -124,6 +124,7 @@ def report(db: sqlite3.Connection, since: float, until: float, buckets: int) -> 
         for name in ("ended", "failed")
         for at, state, took, episodes, tags, summary in db.execute(SQL[name], values)
     ]
+    oldest = db.execute(SQL["oldest_batch"]).fetchone()
     measured = Measured(
         arrivals=[(at, count) for at, count in db.execute(SQL["arrived"], minutes)],
         ended=ended,
@@ -131,5 +132,6 @@ def report(db: sqlite3.Connection, since: float, until: float, buckets: int) -> 
         turns=[
             (at, tokens_used(json.loads(told))) for at, told in db.execute(SQL["turns"], values)
         ],
+        oldest=None if oldest is None else oldest[0],
     )
     return reported(since, until, buckets, measured)

@@ -114,6 +114,11 @@ SELECT finished_at, state, finished_at - claimed_at, episodes, json_array_length
 FROM batches INDEXED BY batches_finished
 WHERE finished_at IS NOT NULL AND finished_at >= :since AND finished_at < :until;
 
+-- name: oldest_batch
+-- When the first batch that retention has not taken ended well.
+SELECT finished_at FROM batches INDEXED BY batches_finished
+WHERE finished_at IS NOT NULL AND state IN ('completed', 'skipped') ORDER BY finished_at LIMIT 1;
+
 -- name: failed
 -- Batches that are in `error` since some time in a period.
 SELECT updated_at, state, 0.0, 0, 0, 0 FROM batches INDEXED BY batches_open

@@ -16,7 +16,7 @@ from memory_manager.spool.filters import standing_after
 from memory_manager.spool.private import START, Standing
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 
     from memory_manager.hook_payload import HookEvent
     from memory_manager.model import EventKind, Json
@@ -80,21 +80,27 @@ class Opened:
 
     def standings(self, group: str, parts: Sequence[Part]) -> list[Standing]:
         """Where each of the parts of one report stands; call it in the order of their arrival."""
+        return [*self.each(group, parts, several=len(parts) > 1)]
+
+    def each(self, group: str, parts: Iterable[Part], *, several: bool) -> Iterator[Standing]:
+        """The same, one after the other: a long report need not be gone through in one go.
+
+        Until it is through, no other report may be asked about.
+        """
         sessions: dict[bytes, _Message] = {}
-        found: list[Standing] = []
         for part in parts:
             if message := _message_id(part.metadata):
                 key = _digest(group, part.session, message)
-                found.append(_standing(self._messages, key, part))
+                standing = _standing(self._messages, key, part)
                 if key in self._messages:
                     self._messages.move_to_end(key)
                     if len(self._messages) > self._most:
                         self._messages.popitem(last=False)
-            elif len(parts) > 1:
-                found.append(_standing(sessions, _digest(part.session), part))
+                yield standing
+            elif several:
+                yield _standing(sessions, _digest(part.session), part)
             else:
-                found.append(START)
-        return found
+                yield START
 
 
 def _standing(messages: MutableMapping[bytes, _Message], key: bytes, part: Part) -> Standing:

@@ -130,11 +130,6 @@ class SpoolReader:
             row = db.execute(SQL["tail_start"], (most,)).fetchone()
         return int(row[0]) if row is not None and row[1] < before else 0
 
-    def flushed(self, since: float) -> list[tuple[int, float]]:
-        """(row, time) of what was flushed later than `since`, earliest first."""
-        with self._reading() as db:
-            return [tuple(row) for row in db.execute(SQL["flushed"], (since,))]
-
     def history(
         self,
         group: str,

@@ -129,12 +129,6 @@ _LONGEST_NAME, _LONGEST_LABEL = 64, 256
 _PAIR = 2
 
 
-def redact_value(value: Json) -> tuple[Json, Counter[str]]:
-    """A JSON value with every string redacted and sensitive fields dropped by their names."""
-    rules: Counter[str] = Counter()
-    return redacted_value(value, rules, Budget()), rules
-
-
 def sensitive(name: str) -> bool:
     """Whether a field of this name holds a secret: `apiKey`, `db_password`, `X-Auth-Token`."""
     return _SENSITIVE.search(name.lower().translate(_SEPARATORS)) is not None
@@ -144,7 +138,7 @@ _sensitive_name = lru_cache(maxsize=_REMEMBERED)(sensitive)
 
 
 def redacted_value(value: Json, rules: Counter[str], budget: Budget) -> Json:
-    """The same; see `redacted`."""
+    """A JSON value with every string redacted and sensitive fields dropped; see `redacted`."""
     match value:
         case str():
             return redacted(value, rules, budget)

@@ -7,7 +7,7 @@ Times are seconds since the epoch, names that end in `_s` are durations in secon
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from memory_manager.errors import InvalidRequest
@@ -78,18 +78,19 @@ class Bucket:
 class Totals:
     """The whole period. `tagged` is the share of completed batches that have a tag.
 
-    `summaries` are characters of the summaries of completed batches that have one.
+    `summaries` are characters of the summaries of completed batches that have one. None: nobody
+    knows any more, retention has taken what it was counted by.
     """
 
-    appended: int = 0
-    completed: int = 0
-    skipped: int = 0
+    appended: int | None = 0
+    completed: int | None = 0
+    skipped: int | None = 0
     error: int = 0
     gave_up: int = 0
-    episodes: int = 0
+    episodes: int | None = 0
     flush_s: Spread = field(default_factory=Spread)
-    flushes_per_hour: float = 0.0
-    tokens: Tokens = field(default_factory=Tokens)
+    flushes_per_hour: float | None = 0.0
+    tokens: Tokens | None = field(default_factory=Tokens)
     tagged: float | None = None
     summaries: Spread = field(default_factory=Spread)
 
@@ -128,12 +129,16 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Everything that a report is made of."""
+    """Everything that a report is made of.
+
+    `oldest` is when the first batch that is still known ended well; None: none did.
+    """
 
     arrivals: Sequence[tuple[float, int]]
     ended: Sequence[Ended]
     samples: Sequence[Sample]
     turns: Sequence[tuple[float, Tokens]]
+    oldest: float | None = None
 
 
 def period(since: float, until: float, buckets: int) -> float:
@@ -171,7 +176,10 @@ def reported(since: float, until: float, buckets: int, measured: Measured) -> Re
         _bucket(since + number * length, *parts)
         for number, parts in enumerate(zip(arrivals, ended, samples, turns, strict=True))
     )
-    return Report(since, until, length, rows, _totals(measured, (until - since) / 3600))
+    totals = _totals(measured, (until - since) / 3600)
+    if measured.oldest is not None and until <= measured.oldest:
+        totals = _forgotten(totals, measured)
+    return Report(since, until, length, rows, totals)
 
 
 def _bucket(
@@ -207,6 +215,19 @@ def _totals(measured: Measured, hours: float) -> Totals:
         tokens=tokens,
         tagged=sum(bool(each.tags) for each in completed) / len(completed) if completed else None,
         summaries=spread([each.summary for each in completed if each.summary]),
+    )
+
+
+def _forgotten(totals: Totals, measured: Measured) -> Totals:
+    """The totals of a period of which no batch is left: failed ones stay, the others are purged."""
+    return replace(
+        totals,
+        appended=totals.appended if measured.arrivals else None,
+        completed=None,
+        skipped=None,
+        episodes=None,
+        flushes_per_hour=None,
+        tokens=totals.tokens if measured.turns else None,
     )
 
 

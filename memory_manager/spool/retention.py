@@ -153,9 +153,9 @@ def _counted(db: sqlite3.Connection) -> None:
 
 
 def told(purged: Purged, why: str) -> None:
-    """One line for the log, if anything went."""
+    """One line, if anything went. For who looks closely: a round of retention is many of these."""
     if purged != Purged():
-        _log.info(
+        _log.debug(
             "spool: purged %d rows, %d batches, %d sessions: %s",
             purged.rows,
             purged.batches,

@@ -192,11 +192,6 @@ WHERE flushed_at IS NULL ORDER BY seq DESC LIMIT 1 OFFSET ?;
 -- The last row.
 SELECT coalesce(max(seq), 0) FROM raw_events;
 
--- name: flushed
--- Which rows were flushed after a time, and when.
-SELECT seq, flushed_at FROM raw_events INDEXED BY raw_events_flushed
-WHERE flushed_at IS NOT NULL AND flushed_at > ? ORDER BY flushed_at, seq;
-
 -- name: history
 -- The session's events of some kinds without their bulk, in the order in which they happened.
 SELECT seq, event_id, group_id, session, kind, at, received_at, boundary, flushed_at,

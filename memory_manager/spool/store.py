@@ -79,6 +79,11 @@ class Spool(SpoolReader):
         with self._transaction() as db:
             return books.claim(db, asked, self._now())
 
+    def claim_again(self, batch_id: int, *, owner: str = "") -> Batch | None:
+        """Starts this `error` batch and no other, due or not; None: it is none, or another runs."""
+        with self._transaction() as db:
+            return books.claim_again(db, batch_id, owner, self._now())
+
     def heartbeat(self, batch: Batch) -> bool:
         """Says that the claimer lives. False: the batch is no longer its own; it should stop."""
         values = {"id": batch.id, "claims": batch.claims, "now": self._now()}

@@ -28,6 +28,8 @@ _WORDS, _WORD = 400, 90
 _AT_SEARCH = 64
 #: Words of a question that count, and index entries that they may visit.
 _ASKED, _VISITED = 64, 4000
+#: Events that are let go of in one go: a few milliseconds.
+_EXPIRED = 500
 #: BM25: how soon repeats stop counting, how much long texts are discounted, what is usual. The
 #: usual length is fixed, so that what a word gains is reckoned once, when it is indexed.
 _K1, _B, _USUAL = 1.2, 0.4, 40
@@ -114,22 +116,23 @@ class Tail:
             at,
         )
 
-    def expire(self, now: float) -> int:
-        """Lets go what was flushed longer ago than the time to live; gives the number."""
+    def overdue(self, now: float) -> bool:
+        """Whether there is something for `expire` to do."""
+        return bool(self._flushed) and self._flushed[0][0] + self._ttl <= now
+
+    def expire(self, now: float, budget: int = _EXPIRED) -> int:
+        """Lets go what was flushed longer ago than the time to live; gives the number.
+
+        Call it again while `overdue`: it looks at no more than `budget` events at once.
+        """
         gone = 0
-        while self._flushed and self._flushed[0][0] + self._ttl <= now:
+        while budget > 0 and self.overdue(now):
+            budget -= 1
             _, seq = heappop(self._flushed)
             if seq in self._entries:
                 self._remove(seq)
                 gone += 1
         return gone
-
-    def forget(self, group: str) -> int:
-        """Lets go everything of one project; gives the number."""
-        rows = [seq for seq, entry in self._entries.items() if entry.group == group]
-        for seq in rows:
-            self._remove(seq)
-        return len(rows)
 
     def index(self, budget: int) -> int:
         """Indexes at most `budget` events, newest first; gives how many are left."""

@@ -103,9 +103,13 @@ def test_what_is_set_wrong_fails_its_check_and_the_status_says_so(box, check, se
 def test_a_working_agent_an_open_code_and_its_plugin_are_found(box, tmp_path):
     import sqlite3
 
-    config = Path(box.environment["HOME"], ".config", "opencode", "plugins")
-    config.mkdir(parents=True)
-    (config / "memory.ts").write_text("// opencode-mem\n")
+    subprocess.run(
+        [sys.executable, "-m", "bridge", "install", "--no-check"],
+        env=box.environment,
+        cwd=box.folder,
+        timeout=60,
+        check=True,
+    )
     program = tmp_path / "opencode"
     program.write_text("#!/bin/sh\necho 1.18.33\n")
     program.chmod(0o755)

@@ -36,6 +36,10 @@ class NearWorker:
         beat()
         return await self._worker.flush(Order(1, batch))
 
+    async def summarise(self, batch, *, beat, silence):
+        beat()
+        return await self._worker.summarise(Order(1, batch, "summary"))
+
     async def stop(self, deadline):
         self._spool.close()
 
@@ -82,7 +86,7 @@ async def bridge(tmp_path, own_folders, monkeypatch):
     settings = BridgeSettings(socket=str(own_folders / "run" / "b.sock"), **_PATIENT)
     app = App(memory, settings, MetricsSettings())
     made = Bridge(app, RecordedMetrics())
-    app.metrics.arrive(made.recorded)
+    app._late.arrive(made.recorded)
     await app.open()
     app.parts.memory = FakeMemory()
     app.parts.cache = FakeCache(time.time)

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from bridge.bench.driving import find_opencode
+from bridge.bench.homes import find_opencode
 from bridge.cli import main
 from bridge.install import trial
 

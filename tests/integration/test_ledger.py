@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 
 import pytest
 
@@ -109,3 +110,50 @@ def test_a_checkpoint_moves_the_log_into_the_database(tmp_path, ledger):
     alone = sqlite3.connect(f"file:{tmp_path / 'ledger.sqlite3'}?immutable=1", uri=True)
     assert alone.execute("SELECT count(*) FROM injections").fetchone() == (50,)
     alone.close()
+
+
+@pytest.mark.parametrize(
+    "asked", [{"group": "g_1"}, {"session": "s1"}, {"group": "g_1", "session": "s1"}]
+)
+def test_what_others_were_given_costs_a_filtered_look_nothing(tmp_path, monkeypatch, asked):
+    def steps(beside):
+        ledger = Ledger(tmp_path / f"{beside}.sqlite3")
+        ledger.put(row("mine", at=1.0))
+        for number in range(beside):
+            ledger.put(replace(row(str(number), at=2.0 + number), session="s2", group="g_2"))
+            ledger.put(replace(row(f"{number} empty", block="", at=2.0 + number)))
+        done = []
+        connect = sqlite3.connect
+
+        def counting(*args, **kwargs):
+            db = connect(*args, **kwargs)
+            db.set_progress_handler(lambda: done.append(1) and None, 1)
+            return db
+
+        monkeypatch.setattr(sqlite3, "connect", counting)
+        ledger._db.set_progress_handler(lambda: done.append(1) and None, 1)
+        found = ledger.newest(**asked)
+        monkeypatch.setattr(sqlite3, "connect", connect)
+        ledger.close()
+        assert [each.message for each in found] == ["mine"]
+        return len(done)
+
+    assert steps(300) < steps(3) + 50
+
+
+def test_given_messages_are_paged_through_in_every_way(ledger):
+    rows = [
+        replace(row(f"m{number}", at=float(number // 2)), session=f"s{number % 3}")
+        for number in range(9)
+    ]
+    for each in rows:
+        ledger.put(each)
+    for asked in ({}, {"group": "g_1"}, {"session": "s1"}, {"group": "g_1", "session": "s1"}):
+        seen, page = [], ledger.newest(limit=2, **asked)
+        while page:
+            seen += page
+            last = page[-1]
+            page = ledger.newest(limit=2, before=(last.at, last.session, last.message), **asked)
+        wanted = [each for each in rows if each.session == asked.get("session", each.session)]
+        order = sorted(wanted, key=lambda each: (each.at, each.session, each.message))
+        assert seen == order[::-1]

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from bridge.operations import folder_sizes
+from memory_manager import contract
 from memory_manager.errors import InvalidRequest, MemoryFault, Unavailable
 from memory_manager.model import EventKind, RawEvent
 from memory_manager.project import group_of
@@ -116,6 +117,21 @@ async def test_a_report_is_of_the_last_week_when_nobody_says(operations):
 async def test_a_malformed_report_is_refused(operations, params):
     with pytest.raises(InvalidRequest):
         await operations.raw_events_report(params)
+
+
+@pytest.mark.parametrize("method", ["audit", "reindex"])
+async def test_a_project_that_nobody_knows_is_refused_and_named(bridge, method):
+    for place in ({"group": "nosuch"}, {"project": "nosuch"}):
+        _, error = await bridge.app.dispatch(method, place)
+        assert error["code"] == contract.INVALID_PARAMS
+        assert "nosuch" in error["message"]
+
+    # A project that only the graph has left is known.
+    group = group_of("name:nosuch")
+    await bridge.parts.spool.append([note("ses_k", 1, group)])
+    await bridge.app.sweep.flush_all()
+    await bridge.parts.spool.call(lambda spool: spool.discard(group))
+    assert (await bridge.app.dispatch(method, {"group": "nosuch"}))[1] is None
 
 
 async def test_a_reindex_goes_project_by_project_and_outdates_what_was_cached(bridge, operations):

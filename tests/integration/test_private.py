@@ -67,7 +67,9 @@ async def test_an_error_inside_a_passage_is_told_to_nobody(bridge):
 
 async def test_a_refused_report_that_is_sent_again_opens_it_once(bridge):
     first = part(1, f"<private>{SECRET}")
-    _, error = await bridge.app.dispatch("ingest", {"events": [first, {"content": 5}]})
+    _, error = await bridge.app.dispatch(
+        "ingest", {"events": [first, {"content": 5}], "cwd": "/elsewhere"}
+    )
     for item in (first, part(2, f"{SECRET}</private>b"), part(3, "c")):
         await bridge.call("ingest", events=[item])
 

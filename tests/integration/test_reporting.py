@@ -6,8 +6,9 @@ import threading
 
 import pytest
 
-from bridge import tailing
+from bridge import others, tailing
 from memory_manager import append, contract, reporting, wire
+from memory_manager.project import group_of
 from memory_manager.spool.store import Spool
 from metrics import catalog
 
@@ -88,6 +89,8 @@ async def test_a_note_is_the_same_row_with_and_without_a_bridge(bridge, monkeypa
     outside = _outside(monkeypatch, bridge, "store", {**note, "event_id": "out", **place})
     first, second = [row.event for row in await bridge.rows()]
 
+    # Without a bridge nobody counts what was redacted: the caller is told.
+    assert outside.pop("note") == "taken out: aws 1"
     assert set(inside) == set(outside) == {"name", "uuid", "event_id", "outcome"}
     assert (first.session, first.at, first.content) == (second.session, second.at, second.content)
     assert first.session == reporting.BY_HAND
@@ -100,6 +103,21 @@ async def test_redactions_of_store_and_ingest_are_counted(bridge):
 
     assert bridge.recorded.total(catalog.REDACTIONS, rule="private") == 2
     assert bridge.recorded.total(catalog.REDACTIONS) == 4
+
+
+async def test_raw_events_without_a_place_are_refused_and_not_of_the_folder_above_all(bridge):
+    events = [{"content": "whose is it?"}]
+    for nowhere in ({}, {"cwd": ""}, {"cwd": None, "project": ""}):
+        _, error = await bridge.app.dispatch("ingest", {"events": events, **nowhere})
+        assert error["code"] == contract.INVALID_PARAMS
+        assert all(name in error["message"] for name in ("cwd", "project", "group"))
+
+    assert await bridge.rows() == []
+    for place in ({"cwd": "/w"}, {"project": "shop"}, {"group": group_of("name:a")}):
+        result, _ = await bridge.app.dispatch("ingest", {"events": events, **place})
+        assert result["inserted"] == 1
+    bridge.parts.projects._named = "shop"
+    assert (await bridge.app.dispatch("ingest", {"events": events}))[1] is None
 
 
 async def test_what_ingest_answers_adds_up_and_says_what_was_ignored(bridge, monkeypatch):
@@ -172,7 +190,7 @@ async def test_a_question_that_can_t_catch_up_in_time_does_without_the_cache(
     item = {"kind": "file_edit", "content": "Modified: a.py", "metadata": {"path": "a.py"}}
     _outside(monkeypatch, bridge, "ingest", {"events": [item], "cwd": "/elsewhere"})
     with monkeypatch.context() as patch:
-        patch.setattr(tailing, "_PATIENCE_S", 0.0)
+        patch.setattr(others, "_PATIENCE_S", 0.0)
         late = (await bridge.call("query", **ask))["cache"]
     after = (await bridge.call("query", **ask))["cache"]
 
@@ -223,9 +241,9 @@ async def test_a_refused_event_of_a_file_that_changed_outdates_all_the_same(brid
 
 async def test_a_compaction_that_another_process_appended_is_noticed(bridge, monkeypatch):
     await bridge.hook("chat:start", {"query": "what is money?", "session_id": "s"}, project="p")
-    (key,) = bridge.parts.windows._known
+    (key,) = bridge.parts.windows.known._items
     item = {"kind": "compaction", "content": "compacted", "session_id": "s", "at": 50.0}
     _outside(monkeypatch, bridge, "ingest", {"events": [item], "cwd": "/elsewhere"})
     await bridge.call("query", text="money?", project="p")
 
-    assert bridge.parts.windows._known[key] == 50.0
+    assert bridge.parts.windows.known.get(key) == 50.0

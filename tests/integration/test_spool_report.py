@@ -81,6 +81,23 @@ def test_what_was_counted_outlives_what_was_purged(spool, clock):
     assert (report.buckets[0].appended, report.buckets[-1].appended) == (5, 1)
 
 
+def test_what_retention_has_taken_is_unknown_and_not_nothing(spool, clock):
+    spool.append([event("old")])
+    spool.complete(spool.claim("g", "s"), episodes=1)
+    clock.now += 1e6
+    spool.purge(clock.now, 10.0)
+    spool.append([event("new", session="t")])
+    spool.complete(spool.claim("g", "t"))
+
+    before = spool.report(0.0, clock.now - 120, 1)
+    since = spool.report(clock.now - 60, clock.now + 1, 1)
+
+    gone = before.totals
+    assert (gone.completed, gone.skipped, gone.episodes, gone.flushes_per_hour) == (None,) * 4
+    assert (gone.tokens, gone.tagged, gone.appended, gone.gave_up) == (None, None, 1, 0)
+    assert (since.totals.completed, since.totals.skipped) == (1, 0)
+
+
 @pytest.mark.parametrize(
     ("since", "until", "buckets"),
     [(5, 5, 1), (6, 5, 1), (0, 1, 0), (0, 1, 2001), (float("nan"), 1, 1)],

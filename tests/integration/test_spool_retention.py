@@ -231,13 +231,14 @@ def test_what_is_read_again_goes_last_and_what_is_unflushed_never(spool, clock):
     assert spool.backlog()[0].pending == 20
 
 
-def test_every_purge_is_told_in_one_line(spool, clock, caplog):
+def test_every_purge_is_told_in_one_line_to_who_looks_closely(spool, clock, caplog):
     spool.append([event("a", EventKind.PROMPT)])
     flush(spool)
     clock.now += 8 * DAY
-    with caplog.at_level(logging.INFO, logger="memory_manager.spool"):
+    with caplog.at_level(logging.DEBUG, logger="memory_manager.spool"):
         purge(spool, clock)
 
+    assert {record.levelno for record in caplog.records} == {logging.DEBUG}
     assert [record.getMessage() for record in caplog.records] == [
         "spool: purged 1 rows, 1 batches, 1 sessions: flushed more than 604800 s ago"
     ]

@@ -29,8 +29,9 @@ class Scripted:
 
 
 @pytest.fixture
-def scripted(monkeypatch):
+def scripted(monkeypatch, tmp_path):
     made = Scripted()
+    made.data = str(tmp_path)
     monkeypatch.setattr(Bridge, "from_environment", lambda: made)
     return made
 

@@ -115,6 +115,7 @@ GOOD = {"pending": 0, "oldest_age_s": 0.0, "batches": {}, "degradation": "live"}
         (["--max-gave-up", "1"], 0, {"batches": {"gave_up": 1}}),
         (["--min-flush-success", "0.9"], 1, {}),
         (["--require-live"], 1, {"degradation": "no-cache"}),
+        ([], 1, {"disk": "no space left"}),
     ],
 )
 def test_a_gate_ends_with_1_when_a_threshold_is_broken(run, scripted, words, status, worse):
@@ -128,6 +129,26 @@ def test_a_gate_ends_with_1_when_a_threshold_is_broken(run, scripted, words, sta
     assert sum(line.startswith("fail") for line in out.splitlines()) == status
 
 
+def test_a_gate_does_not_judge_a_period_that_nobody_knows_any_more(run, scripted):
+    scripted.answers["raw_events_status"] = GOOD
+    unknown = {**REPORT["totals"], "completed": None, "skipped": None, "gave_up": 2}
+    scripted.answers["raw_events_report"] = {**REPORT, "totals": unknown}
+
+    status, out, _ = run("raw-events-gate")
+
+    assert status == 0
+    assert next(line for line in out.splitlines() if "flush success" in line).split()[3] == "-"
+
+
+def test_a_period_that_nobody_knows_any_more_has_no_figures_to_compare_with(run, scripted):
+    unknown = {**REPORT["totals"], "completed": None, "tokens": None}
+    scripted.answers["raw_events_report"] = [REPORT, {**REPORT, "totals": unknown}]
+    lines = run("raw-events-report", "--compare")[1].splitlines()
+
+    for name in ("batches completed", "tokens in"):
+        assert next(line for line in lines if line.startswith(name)).split()[-2:] == ["-", "-"]
+
+
 def test_a_gate_tells_programs_every_figure(run, scripted):
     scripted.answers["raw_events_status"] = GOOD
     scripted.answers["raw_events_report"] = {**REPORT, "totals": {}}
@@ -137,5 +158,6 @@ def test_a_gate_tells_programs_every_figure(run, scripted):
     assert told["ok"] is True
     assert [each["name"] for each in told["thresholds"]] == [
         "pending", "oldest age (s)", "error batches", "gave_up batches", "flush success",
+        "disk takes nothing",
     ]  # fmt: skip
     assert told["thresholds"][-1]["value"] is None

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections import OrderedDict
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bridge.handlers import Handlers
+from bridge.remembered import Remembered
 from memory_manager.hook_events import reported
 from memory_manager.hook_payload import LONGEST_PROMPT, SHORT, clipped
 from memory_manager.model import EventKind
@@ -139,11 +139,11 @@ def test_what_was_cut_off_is_the_end_of_a_field_and_no_more(field):
 @example("long jwt", 150)
 def test_a_completion_named_by_a_remembered_prompt_holds_none_either(kind, before):
     handlers = Handlers.__new__(Handlers)
-    handlers._prompts = OrderedDict()
+    handlers.prompts = Remembered(9, 60.0, lambda: 0.0)
     first = across(kind, 200, before, "word ").replace("\n", " ")
 
     handlers._remember("s", f"{first}\nsecond line")
-    task = handlers._prompts["s"]
+    task = handlers.prompts.get("s")
 
     assert len(task) <= 200
     assert pieces(kind, stored("completion", {}, prompt=task)) == []

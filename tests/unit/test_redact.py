@@ -4,6 +4,7 @@ import base64
 import json
 import random
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memory_manager.spool import redact as redact_module
-from memory_manager.spool.redact import redact, redact_value, sensitive
+from memory_manager.spool.redact import Budget, redact, redacted_value, sensitive
 
 # Built from pieces, so that no scanner takes this file for a leak.
 B = "a1B2c3D4e5F6g7H8i9J0"
@@ -213,7 +214,8 @@ def test_sensitive_fields_are_dropped_and_the_rest_is_redacted():
         "secret": None,
     }
 
-    clean, rules = redact_value(value)
+    rules = Counter()
+    clean = redacted_value(value, rules, Budget())
 
     assert clean == {
         "tokens": 12,

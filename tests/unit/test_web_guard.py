@@ -17,9 +17,9 @@ NOW = 1_800_000_000.0
 OURS = hosts(4321)
 
 
-def keys(token=TOKEN):
+def keys(token=TOKEN, port=4321):
     names = iter(range(1000))
-    return Keys(token, lambda: f"code-{next(names)}")
+    return Keys(token, lambda: f"code-{next(names)}", port)
 
 
 def request(verb="GET", host=b"127.0.0.1:4321", **fields):
@@ -144,14 +144,23 @@ def test_a_forged_cookie_opens_nothing(noise, until):
     made = keys()
     for forged in (
         noise,
-        b"opencode_mem=" + noise,
-        b"opencode_mem=%d." % until + noise,
-        b"opencode_mem=%d" % until,
+        b"opencode_mem_4321=" + noise,
+        b"opencode_mem_4321=%d." % until + noise,
+        b"opencode_mem_4321=%d" % until,
         cookie_of(made)[:-1],
         cookie_of(made) + b"0",
         b"x" + cookie_of(made),
     ):
         assert not made.signed_in(forged, NOW)
+
+
+def test_two_bridges_on_one_machine_keep_their_own_cookies():
+    one, other = keys("a" * 43, 4321), keys("b" * 43, 4322)
+    jar = b"; ".join((cookie_of(one), cookie_of(other)))
+
+    assert cookie_of(one).partition(b"=")[0] != cookie_of(other).partition(b"=")[0]
+    assert one.signed_in(jar, NOW)
+    assert other.signed_in(jar, NOW)
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites():

@@ -41,6 +41,28 @@ async def test_with_retry_by_hand_a_stall_waits_for_one_too(tmp_path, a_bench):
         assert (report.batches, report.failed) == (1, 0)
 
 
+async def test_one_reopened_batch_is_flushed_again_alone(tmp_path, a_bench, broken):
+    async with a_bench(tmp_path) as bench:
+        for _ in range(2):
+            await bench.happens(EventKind.SUCCESS)
+            await bench.sweep.flush("g", "s")
+        await bench.happens(EventKind.SUCCESS)
+        await bench.spool.call(lambda spool: spool.reopen([1, 2]))
+
+        report = await bench.sweep.flush_again(2)
+
+        assert (report.batches, report.failed, bench.worker.flushed) == (1, 0, [1, 2, 2])
+        assert [batch.state for batch in await bench.batches()] == ["error", "completed"]
+        assert await bench.pending() == 1
+        # What the sweep was faster with is done; what is not in the graph is told.
+        assert (await bench.sweep.flush_again(2)).failed == 0
+        bench.worker.faults = broken(1)
+        assert (await bench.sweep.flush_again(1)).failed == 1
+        await bench.spool.call(lambda spool: spool.claim("g", "s", owner="else", force=True))
+        assert "it is started" in (await bench.sweep.flush_again(1)).errors[0]
+        assert "it is gone" in (await bench.sweep.flush_again(99)).errors[0]
+
+
 async def test_one_stall_is_retried_once_and_after_a_pause(tmp_path, a_bench):
     async with a_bench(tmp_path) as bench:
         await bench.happens(EventKind.SUCCESS)

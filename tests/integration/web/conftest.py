@@ -58,8 +58,8 @@ class Site:
 
     async def start(self):
         names = iter(range(10_000))
-        self.keys = Keys(self.token, lambda: f"code-{next(names)}")
         self.port, sockets = listeners(0)
+        self.keys = Keys(self.token, lambda: f"code-{next(names)}", self.port)
         behind = Behind(
             dispatch=self.dispatch,
             timeline=self.timeline,

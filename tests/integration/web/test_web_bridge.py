@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from bridge.web.openapi import document
 from bridge.web.routes import ROUTES
+from bridge.web.schemas import SCHEMAS
 
 PROJECT = "the-shop"
 EVENTS = [
@@ -85,9 +89,26 @@ async def test_what_there_is_looks_as_documented(told):
         assert asked("GET", "/api/injections", query=here)["injections"]
         assert asked("GET", "/api/raw-events/status")["sessions"]
         assert asked("GET", "/api/metrics")["counters"]
-        assert asked("GET", "/api/status")["degradation"]
+        assert asked("GET", "/api/status").keys() <= SCHEMAS["Status"]["properties"].keys()
 
     await asyncio.to_thread(ask)
+
+
+async def test_the_readme_s_raw_event_can_be_pasted(told):
+    url, token, _ = told
+    text = (Path(__file__).parents[3] / "README.md").read_text().replace("\\\n", " ")
+    line = next(
+        line for line in text.splitlines() if line.startswith("curl") and "/api/raw-events" in line
+    )
+    for name, value in {"$TOKEN": token, "$URL": url, "$PWD": "/work/shop"}.items():
+        line = line.replace(name, value)
+    words = shlex.split(line)
+    headers = dict(value.split(": ") for option, value in pairwise(words) if option == "-H")
+
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(words[-1], content=words[words.index("-d") + 1], headers=headers)
+
+    assert answer.json() == {"inserted": 1, "received": 1, "duplicates": 0, "ignored": 0}
 
 
 async def test_whatever_is_sent_nothing_breaks(bridge, told):

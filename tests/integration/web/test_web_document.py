@@ -75,7 +75,7 @@ def url(tmp_path_factory):
             dispatch=dispatch,
             timeline=Timeline(10, 1 << 20),
             health=lambda: "live",
-            keys=Keys(TOKEN, lambda: "code"),
+            keys=Keys(TOKEN, lambda: "code", port),
             page=tmp_path_factory.mktemp("page"),
             version="1.2.3",
             run="r1",
