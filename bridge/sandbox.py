@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -174,11 +175,31 @@ def sandbox(settings: Mapping[str, str] | None = None) -> Iterator[Sandbox]:
         **(settings or {}),
     }
     box = Sandbox(folder, environment)
+    with _unwinding():
+        try:
+            yield box
+        finally:
+            box.stop()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _unwinding() -> Iterator[None]:
+    """A SIGTERM ends us by way of everybody's `finally`, as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def told(number: int, _frame: object) -> None:
+        # Some send it twice, to us and to our group: the second must not cut the clearing up short.
+        signal.signal(number, signal.SIG_IGN)
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, told)
     try:
-        yield box
+        yield
     finally:
-        box.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 def _alive(pid: int) -> bool:

@@ -199,7 +199,10 @@ BOUND_USE = Gauge(
 )
 
 MEMORY = Gauge(
-    "opencode.memory.resident_memory", "byte", "Resident memory of one of our processes.", (PROCESS,)
+    "opencode.memory.resident_memory",
+    "byte",
+    "Resident memory of one of our processes.",
+    (PROCESS,),
 )
 DEGRADATION = Gauge(
     "opencode.memory.degradation", "level", "0 live, 1 no-cache, 2 no-graph, 3 spool-only."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -22,7 +23,10 @@ _OURS = (
     "OTEL_", "XDG_", "GIT_DIR", "GIT_WORK_TREE",
 )  # fmt: skip
 
-for _name in [name for name in os.environ if name.startswith(_OURS)]:
+# Which OpenCode the end-to-end tests drive is the caller's to say.
+SAMPLES = Path(__file__).parent / "samples" / "opencode-1.18.33"
+
+for _name in [name for name in os.environ if name.startswith(_OURS) and name != "OPENCODE_BIN"]:
     del os.environ[_name]
 os.environ["GRAPHITI_TELEMETRY_ENABLED"] = "false"
 
@@ -102,3 +106,16 @@ def falkordb_server() -> Iterator[str]:
     yield str(socket)
     _stop(process)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def turns() -> list[dict[str, object]]:
+    """A recording of the real OpenCode: every kind of turn, hooks and events in their order."""
+    lines = (SAMPLES / "turns.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+@pytest.fixture
+def opencode_db(tmp_path: Path) -> Path:
+    """A copy of the database that OpenCode left behind after the same turns."""
+    return Path(shutil.copy(SAMPLES / "opencode.db", tmp_path / "opencode.db"))

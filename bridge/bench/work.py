@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 from bridge.sandbox import Line, Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from memory_manager.model import Json
 
@@ -102,6 +103,24 @@ def bare_commit(folder: Path) -> Callable[[], None]:
     def commit() -> None:
         db.execute("BEGIN IMMEDIATE")
         db.execute("INSERT INTO row (body) VALUES (?)", (DIFF,))
+        db.execute("COMMIT")
+
+    return commit
+
+
+def rows_commit(folder: Path) -> Callable[[Sequence[Json]], None]:
+    """Stores events in one durable transaction, with the one index that dedupe needs."""
+    db = sqlite3.connect(folder / "rows.sqlite3", autocommit=True)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("CREATE TABLE IF NOT EXISTS row (id TEXT UNIQUE, body TEXT)")
+
+    def commit(events: Sequence[Json]) -> None:
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany(
+            "INSERT INTO row (id, body) VALUES (?, ?)",
+            ((each["event_id"], json.dumps(each)) for each in events if isinstance(each, dict)),
+        )
         db.execute("COMMIT")
 
     return commit

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from bridge.app import sockets_folder
 from bridge.sandbox import sandbox
+from bridge.server import sockets_folder
 from memory_manager.errors import Unavailable
 from memory_manager.project import group_of
 from memory_manager.spool.store import Spool
@@ -200,7 +200,8 @@ def test_whoever_is_killed_whenever_nothing_is_lost_and_nothing_doubled(
     assert disturbed.keys() == undisturbed.keys()
     for name, items in undisturbed.items():
         assert disturbed[name] == items, name
-    assert len(undisturbed["episodes"]) == len(EVENTS)
+    # Two batches of each session, each with its summary.
+    assert len(undisturbed["episodes"]) == len(EVENTS) + 2 * len(SESSIONS)
     assert len(undisturbed["facts"]) > 100
 
 

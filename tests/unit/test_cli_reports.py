@@ -160,4 +160,4 @@ def test_a_gate_tells_programs_every_figure(run, scripted):
         "pending", "oldest age (s)", "error batches", "gave_up batches", "flush success",
         "disk takes nothing",
     ]  # fmt: skip
-    assert told["thresholds"][-1]["value"] is None
+    assert told["thresholds"][-2]["value"] is None
