@@ -186,7 +186,7 @@ def directly(box: Sandbox) -> None:
 
 
 def flush(box: Sandbox) -> None:
-    with contextlib.closing(Line(box.socket, timeout=600)) as line:
+    with contextlib.closing(Line(box.socket, timeout=4 * 3600)) as line:
         line.call("flush")
 
 
