@@ -41,7 +41,7 @@ _PATHS, _FEWEST = 12, 2
 #: What ends a sentence and would stand before our own ";".
 _STOPS = " .;:,"
 _CONTROL = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+"
+    r"[\x00-\x1f\x7f-\xa0\xad\u2028\u2029\u200b-\u200f\u202a-\u202e\u2066-\u2069\ufeff]+"
 )
 
 

@@ -232,6 +232,15 @@ def anything(draw):
     ]
 
 
+def test_blanks_that_nobody_sees_are_plain_blanks():
+    events = [
+        RawEvent(f"e{number}", "g", "s", EventKind.PROMPT, float(number), said, {})
+        for number, said in enumerate(["mend\xa0the\xadtests", "and the docs"])
+    ]
+    assert "\xa0" not in summarised(events).text
+    assert "\xad" not in summarised(events).text
+
+
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(anything(), st.randoms())
 def test_any_text_gives_short_plain_lines_in_any_order(events, random):
